@@ -1,0 +1,99 @@
+"""Every setting of the package: one typed property each, read from Django's settings when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+PREFIX = "TENANT_BILLING_"
+
+
+class Settings:
+    """Reads ``django.conf.settings`` at each access, so that ``override_settings`` simply works."""
+
+    @property
+    def organization_model(self) -> str:
+        """``"app_label.Model"`` of the tenant. Raises ImproperlyConfigured where it is unset: models cannot load."""
+        value = getattr(settings, "TENANT_BILLING_ORGANIZATION_MODEL", None)
+        if not isinstance(value, str) or value.count(".") != 1:
+            raise ImproperlyConfigured(
+                "TENANT_BILLING_ORGANIZATION_MODEL must name the model that is billed. Add to your settings, with your "
+                'own app and model: TENANT_BILLING_ORGANIZATION_MODEL = "orgs.Organization"'
+            )
+        return value
+
+    @property
+    def organization_migration(self) -> str:
+        """The migration of the organization's app that creates its model."""
+        return getattr(settings, "TENANT_BILLING_ORGANIZATION_MIGRATION", "__first__")
+
+    @property
+    def organization_resolver(self) -> str | Callable[[Any], Any] | None:
+        """A function of the request that returns its organization or None; dotted path or callable."""
+        return getattr(settings, "TENANT_BILLING_ORGANIZATION_RESOLVER", None)
+
+    @property
+    def authorize(self) -> str | Callable[[Any, Any, str], bool] | None:
+        """``authorize(request, organization, action) -> bool`` with action ``"view"`` or ``"pay"``."""
+        return getattr(settings, "TENANT_BILLING_AUTHORIZE", None)
+
+    @property
+    def related_prefix(self) -> str:
+        """Put before the reverse names ``subscription`` and ``usage`` on the organization."""
+        return getattr(settings, "TENANT_BILLING_RELATED_PREFIX", "")
+
+    @property
+    def catalogue(self) -> Mapping[str, Any] | None:
+        """The plans and features that ``init_plan_limits`` seeds; None for the package's own."""
+        return getattr(settings, "TENANT_BILLING_CATALOGUE", None)
+
+    @property
+    def fallback_plan(self) -> str:
+        """Code of the plan that holds before a subscription starts and after its paid period ended."""
+        return getattr(settings, "TENANT_BILLING_FALLBACK_PLAN", "FREE")
+
+    @property
+    def mode(self) -> str:
+        """``"live"`` or ``"sandbox"``: which hosts the gateways talk to. Without a setting, ``"sandbox"``."""
+        return getattr(settings, "TENANT_BILLING_MODE", None) or "sandbox"
+
+    @property
+    def public_base_url(self) -> str | None:
+        """Where gateways send payers back, as ``https://app.example.com``; None: ask the request (DEBUG only)."""
+        value: str | None = getattr(settings, "TENANT_BILLING_PUBLIC_BASE_URL", None)
+        return value.rstrip("/") if value else None
+
+    @property
+    def allow_simulator(self) -> bool:
+        """May a gateway's URL point to this machine? For development only."""
+        return getattr(settings, "TENANT_BILLING_ALLOW_SIMULATOR", False) is True
+
+    @property
+    def gateways(self) -> Mapping[str, Mapping[str, Any]]:
+        """``{alias: {"BACKEND": dotted path, "OPTIONS": {...}}}``; without it, the flat names of the guide."""
+        explicit = getattr(settings, "TENANT_BILLING_GATEWAYS", None)
+        if explicit is not None:
+            return explicit  # type: ignore[no-any-return]
+        secret_key = getattr(settings, "KHALTI_SECRET_KEY", None)
+        if not secret_key:
+            return {}
+        return {
+            "khalti": {
+                "BACKEND": "django_tenant_billing.gateways.khalti.KhaltiGateway",
+                "OPTIONS": {
+                    "secret_key": secret_key,
+                    "public_key": getattr(settings, "KHALTI_PUBLIC_KEY", "") or "",
+                    "callback_url": getattr(settings, "KHALTI_CALLBACK_URL", "") or "",
+                },
+            }
+        }
+
+
+SETTING_NAMES = frozenset(
+    PREFIX + name.upper() for name, value in vars(Settings).items() if isinstance(value, property)
+)
+
+conf = Settings()

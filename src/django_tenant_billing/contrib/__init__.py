@@ -1,0 +1,1 @@
+"""Optional parts: nothing in the package imports them."""

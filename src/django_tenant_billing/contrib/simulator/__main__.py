@@ -1,0 +1,46 @@
+"""The command line: `python -m django_tenant_billing.contrib.simulator --port 8001`."""
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from .server import DEFAULT_KEYS, Server
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m django_tenant_billing.contrib.simulator",
+        description="Stand in for Khalti on this machine. Everything is kept in memory and forgotten on exit.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8001, help="0 picks a free one (default: %(default)s)")
+    parser.add_argument(
+        "--khalti-key",
+        action="append",
+        metavar="KEY",
+        help=f"a merchant's secret key; repeat it for several merchants (default: {DEFAULT_KEYS[0]})",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same ids (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        server = Server(options.host, options.port, keys=options.khalti_key or DEFAULT_KEYS, seed=options.seed)
+    except (OSError, OverflowError, ValueError) as error:
+        parser.error(f"cannot listen on {options.host}, port {options.port}: {error}")
+
+    def stop(*_: object) -> None:
+        # shutdown() waits for serve_forever() to return, which it cannot in the thread that runs this handler.
+        threading.Thread(target=server.shutdown).start()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    print(f"Simulator ready at {server.url}", flush=True)
+    with server:
+        server.serve_forever(poll_interval=0.1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""What tests and tours ask of the simulator, in JSON: act as the payer, tamper with an answer, order a fault.
+
+POST /control/khalti/  {"pidx": "...", "action": "pay" | "cancel" | "pending" | "close_tab" | "expire"}
+POST /control/khalti/  {"pidx": "...", "set": {"total_amount": 500, "status": "Completed"}}
+POST /control/faults/  {"fault": {"mode": "down" | "silent" | "html" | "500", "times": 2}}
+GET  /control/ledger/
+"""
+
+import threading
+from enum import StrEnum
+from http import HTTPStatus
+
+from .khalti import Khalti
+from .khalti_payment import Act
+from .wire import Answer, RequestError, json_answer
+
+
+class Fault(StrEnum):
+    """How a request to a wallet's API can go wrong before the wallet has seen it."""
+
+    DOWN = "down"
+    SILENT = "silent"
+    HTML = "html"
+    SERVER_ERROR = "500"
+
+
+class Faults:
+    """The faults that are still to happen; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._mode = Fault.DOWN
+        self._times = 0
+        self._lock = threading.Lock()
+
+    def order(self, request: dict[str, object]) -> Answer:
+        """Let the next requests fail; a new order replaces what is left of the last one."""
+        match request.get("fault"):
+            case {"mode": str(mode), "times": int(times)} if mode in list(Fault) and times >= 0:
+                with self._lock:
+                    self._mode, self._times = Fault(mode), times
+                return json_answer({"fault": {"mode": mode, "times": times}})
+        raise _bad_request(f"Expected a fault: mode (one of {', '.join(Fault)}) and times (0 or more).")
+
+    def take(self) -> Fault | None:
+        """Return the fault this request meets, if any is left."""
+        with self._lock:
+            if self._times == 0:
+                return None
+            self._times -= 1
+            return self._mode
+
+
+def steer(khalti: Khalti, request: dict[str, object]) -> Answer:
+    """Act as the payer (409 once the payment is over), or make lookup lie and answer what it will say."""
+    match request:
+        case {"pidx": str(pidx), "action": str(action), **rest} if action in list(Act) and not rest:
+            decision = khalti.decide(pidx, Act(action))
+            body = {"status": decision.payment.status, "redirect_url": decision.redirect_url}
+            return json_answer(body, HTTPStatus.OK if decision.accepted else HTTPStatus.CONFLICT)
+        case {"pidx": str(pidx), "set": dict(changes), **rest} if not rest:
+            return json_answer(khalti.tamper(pidx, changes))
+    raise _bad_request(f"Expected a pidx and either an action ({', '.join(Act)}) or fields to set.")
+
+
+def ledger(khalti: Khalti) -> Answer:
+    """List what really happened, oldest first; tampering does not reach this."""
+    return json_answer(
+        [
+            {
+                "pidx": payment.pidx,
+                "purchase_order_id": payment.purchase_order_id,
+                "amount": payment.amount,
+                "status": payment.status,
+                "transaction_id": payment.transaction_id,
+                "captured": payment.captured,
+            }
+            for payment in khalti.ledger()
+        ]
+    )
+
+
+def _bad_request(detail: str) -> RequestError:
+    return RequestError(HTTPStatus.BAD_REQUEST, {"detail": detail})

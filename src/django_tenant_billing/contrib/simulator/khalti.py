@@ -1,0 +1,147 @@
+"""Khalti's side of the protocol, without HTTP: initiate, the payer's decision, lookup.
+
+Source: docs.khalti.com, Web Checkout (KPG-2).
+"""
+
+import random
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
+
+from .khalti_payment import OUTCOME, PAYERS, RETURNING, Act, Decision, Payment, Status, return_url
+from .validation import Fields
+from .wire import RequestError
+
+NEPAL_TIME = timezone(timedelta(hours=5, minutes=45))
+LIFETIME = timedelta(minutes=30)  # the sandbox's; production gives an hour
+
+ID_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+ID_LENGTH = 22
+
+
+class Khalti:
+    """A ledger of payments for the merchants who hold the given keys; safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        keys: Iterable[str],
+        payment_page: str,
+        seed: int = 0,
+        now: Callable[[], datetime] = lambda: datetime.now(NEPAL_TIME),
+    ) -> None:
+        self._keys = frozenset(keys)
+        self._payment_page = payment_page
+        self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose; nothing here is secret
+        self._now = now
+        self._payments: dict[str, Payment] = {}
+        self._tampered: dict[str, dict[str, object]] = {}
+        self._lock = threading.RLock()
+
+    def authenticate(self, authorization: str | None) -> str:
+        """Return the merchant's key from an `Authorization: Key ...` header (KPG-2, lookup and initiate)."""
+        match = re.match(r"key\s+(\S.*)", authorization or "", re.IGNORECASE)
+        if match is None:
+            raise _unauthorized("Authentication credentials were not provided.")
+        if match[1] not in self._keys:
+            raise _unauthorized("Invalid token.")
+        return match[1]
+
+    def initiate(self, key: str, request: Mapping[str, object]) -> dict[str, object]:
+        """Open a payment and say where to send the payer (KPG-2, initiate)."""
+        fields = Fields(request)
+        way_back = fields.url("return_url")
+        fields.url("website_url")
+        amount = fields.amount("amount")
+        order_id = fields.text("purchase_order_id")
+        order_name = fields.text("purchase_order_name")
+        fields.breakdown("amount_breakdown", amount)
+        fields.refuse_errors()
+        with self._lock:
+            pidx = self._new_id()
+            expires_at = self._now() + LIFETIME
+            self._payments[pidx] = Payment(key, pidx, way_back, order_id, order_name, amount, expires_at)
+        return {
+            "pidx": pidx,
+            "payment_url": f"{self._payment_page}?pidx={pidx}",
+            "expires_at": expires_at.isoformat(),
+            "expires_in": int(LIFETIME.total_seconds()),
+        }
+
+    def lookup(self, key: str, request: Mapping[str, object]) -> tuple[int, dict[str, object]]:
+        """Return the HTTP status and body that tell a merchant about a payment of its own (KPG-2, lookup)."""
+        fields = Fields(request)
+        pidx = fields.text("pidx")
+        fields.refuse_errors()
+        with self._lock:
+            payment = self.find(pidx)
+            if payment.key != key:
+                raise _not_found()
+            body = self._lookup_body(payment)
+        # Khalti reports these two outcomes with an error code, though the body is an ordinary answer.
+        failed = body["status"] in (Status.EXPIRED, Status.CANCELED)
+        return HTTPStatus.BAD_REQUEST if failed else HTTPStatus.OK, body
+
+    def find(self, pidx: str) -> Payment:
+        """Return a payment as it stands now, or refuse with 404."""
+        with self._lock:
+            payment = self._payments.get(pidx)
+            if payment is None:
+                raise _not_found()
+            # The link is what expires. Money that is already on its way is not called back by the clock.
+            if payment.status == Status.INITIATED and self._now() >= payment.expires_at:
+                payment = self._payments[pidx] = replace(payment, status=Status.EXPIRED)
+            return payment
+
+    def decide(self, pidx: str, act: Act, payer: str = PAYERS[0]) -> Decision:
+        """Carry out what the payer (or time) does to a payment."""
+        with self._lock:
+            payment = self.find(pidx)
+            if not payment.is_open:
+                return Decision(payment, accepted=False)
+            payment = replace(payment, status=OUTCOME[act])
+            if payment.status == Status.COMPLETED:
+                payment = replace(payment, transaction_id=self._new_id(), payer=payer)
+            self._payments[pidx] = payment
+        return Decision(payment, accepted=True, redirect_url=return_url(payment) if act in RETURNING else None)
+
+    def tamper(self, pidx: str, changes: Mapping[str, object]) -> dict[str, object]:
+        """Make lookup lie about a payment; return the body it will answer with."""
+        with self._lock:
+            payment = self.find(pidx)
+            unknown = changes.keys() - self._lookup_body(payment).keys()
+            if unknown:
+                message = f"Lookup does not answer with {', '.join(sorted(unknown))}."
+                raise RequestError(HTTPStatus.BAD_REQUEST, {"detail": message})
+            self._tampered[pidx] = {**self._tampered.get(pidx, {}), **changes}
+            return self._lookup_body(payment)
+
+    def ledger(self) -> list[Payment]:
+        """Return every payment, oldest first."""
+        with self._lock:
+            return [self.find(pidx) for pidx in self._payments]
+
+    def _new_id(self) -> str:
+        return "".join(self._random.choices(ID_LETTERS, k=ID_LENGTH))
+
+    def _lookup_body(self, payment: Payment) -> dict[str, object]:
+        body: dict[str, object] = {
+            "pidx": payment.pidx,
+            "total_amount": payment.amount,
+            "status": payment.status,
+            "transaction_id": payment.transaction_id,
+            "fee": 0,
+            "refunded": False,
+        }
+        return body | self._tampered.get(payment.pidx, {})
+
+
+def _unauthorized(detail: str) -> RequestError:
+    return RequestError(HTTPStatus.UNAUTHORIZED, {"detail": detail, "status_code": int(HTTPStatus.UNAUTHORIZED)})
+
+
+def _not_found() -> RequestError:
+    return RequestError(HTTPStatus.NOT_FOUND, {"detail": "Not found.", "error_key": "validation_error"})

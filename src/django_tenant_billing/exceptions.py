@@ -1,0 +1,175 @@
+"""Every error of the package.
+
+BillingError
+├── OrganizationNotFound      (PermissionDenied: 403)   the request belongs to no organization
+├── NotAuthorized             (PermissionDenied: 403)   the site's AUTHORIZE said no
+├── UnknownFeature            (LookupError)             a slug nobody defined: a bug, not a refusal
+├── CatalogueMissing          (LookupError)             nothing is seeded yet
+├── InvalidCatalogue          (ImproperlyConfigured)    TENANT_BILLING_CATALOGUE cannot be read
+├── QuotaExceeded             (PermissionDenied: 403)   the limit in force leaves no room
+├── QuotaContended                                      the counter moved at each of many tries
+├── ReleaseTooLarge           (ValueError)              more given back than was ever counted
+├── NotForSale                (ValueError)              a plan that is unknown, free or retired
+├── NotProven                                           activate_plan() on a payment that is not paid
+├── IllegalTransition                                   the transition table says no
+├── InsideTransaction         (RuntimeError)            a gateway must not be asked while a transaction is open
+├── AppendOnly                (TypeError)               a log row is never changed
+└── GatewayError
+    ├── GatewayNotConfigured  (ImproperlyConfigured)    an alias or an option nobody set
+    ├── GatewayUnavailable                              no usable answer: unknown, never "failed"
+    │   └── GatewayTimeout                              the total deadline passed
+    ├── GatewayRejected                                 the gateway refused our request, with its reasons
+    └── CallbackRejected      (SuspiciousOperation: 400)  a claim that cannot be read
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, SuspiciousOperation
+
+from .decisions import Decision
+
+
+class BillingError(Exception):
+    """Base of every error of this package."""
+
+
+class OrganizationNotFound(BillingError, PermissionDenied):
+    """The request belongs to no organization."""
+
+    def __init__(self) -> None:
+        super().__init__("Organization not found")
+
+
+class NotAuthorized(BillingError, PermissionDenied):
+    """TENANT_BILLING_AUTHORIZE refused ``action`` on this organization."""
+
+    def __init__(self, action: str) -> None:
+        self.action = action
+        super().__init__("You do not have permission to do this.")
+
+
+class UnknownFeature(BillingError, LookupError):
+    """No feature has this slug."""
+
+    def __init__(self, feature: str) -> None:
+        self.feature = feature
+        super().__init__(
+            f"There is no feature {feature!r}. Check the spelling, or add it to the catalogue and run: "
+            "manage.py init_plan_limits"
+        )
+
+
+class CatalogueMissing(BillingError, LookupError):
+    """No feature at all: the catalogue was never seeded."""
+
+    def __init__(self) -> None:
+        super().__init__("There are no plans and features yet. Run: manage.py init_plan_limits")
+
+
+class InvalidCatalogue(BillingError, ImproperlyConfigured):
+    """TENANT_BILLING_CATALOGUE cannot be read; ``where`` is the path inside it."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where = where
+        super().__init__(f"TENANT_BILLING_CATALOGUE: {where}: {problem}")
+
+
+class QuotaExceeded(BillingError, PermissionDenied):
+    """The limit in force leaves no room; ``decision`` has every number."""
+
+    def __init__(self, decision: Decision) -> None:
+        self.decision = decision
+        super().__init__(decision.message)
+
+
+class QuotaContended(BillingError):
+    """The counter changed between reading and counting at every try."""
+
+    def __init__(self, feature: str, tries: int) -> None:
+        super().__init__(
+            f"Counting {feature!r} met a moving counter {tries} times. Try again; if it repeats, check that the "
+            "database runs at READ COMMITTED: manage.py check"
+        )
+
+
+class ReleaseTooLarge(BillingError, ValueError):
+    """More would be given back than is counted in the current period."""
+
+    def __init__(self, feature: str, amount: int) -> None:
+        super().__init__(
+            f"Cannot release {amount} of {feature!r}: less than that is counted in the current period. "
+            "If the count is wrong, run: manage.py recount_usage"
+        )
+
+
+class NotForSale(BillingError, ValueError):
+    """This plan cannot be bought."""
+
+    def __init__(self, plan: str, reason: str) -> None:
+        self.plan = plan
+        super().__init__(f"Plan {plan!r} cannot be bought: {reason}.")
+
+
+class NotProven(BillingError):
+    """activate_plan() was called on a payment whose gateway has not confirmed it."""
+
+    def __init__(self, reference: str, status: str) -> None:
+        super().__init__(
+            f"Payment {reference} is {status!r}, not 'paid'. Ask the gateway first: "
+            "django_tenant_billing.payments.settle(payment), or run: manage.py reconcile_payments"
+        )
+
+
+class IllegalTransition(BillingError):
+    """A payment may not go from ``source`` to ``target``."""
+
+    def __init__(self, reference: str, source: str, target: str) -> None:
+        super().__init__(f"Payment {reference} may not go from {source!r} to {target!r}.")
+
+
+class InsideTransaction(BillingError, RuntimeError):
+    """A gateway was to be asked while a database transaction is open."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"payments.{what}() asks a gateway and must not run inside a transaction: the lock would be held over the "
+            "network and the log would die with a rollback. Call it outside atomic(); for a view under "
+            "ATOMIC_REQUESTS, decorate it with django.db.transaction.non_atomic_requests."
+        )
+
+
+class AppendOnly(BillingError, TypeError):
+    """The payment log is written once and never changed."""
+
+    def __init__(self) -> None:
+        super().__init__("The payment log is append-only: write a new event instead.")
+
+
+class GatewayError(BillingError):
+    """Something went wrong between us and a gateway."""
+
+
+class GatewayNotConfigured(GatewayError, ImproperlyConfigured):
+    """No such gateway, or its settings cannot be used."""
+
+
+class GatewayUnavailable(GatewayError):
+    """No usable answer came; what happened at the gateway is unknown."""
+
+
+class GatewayTimeout(GatewayUnavailable):
+    """The total deadline passed before the whole answer was there."""
+
+
+class GatewayRejected(GatewayError):
+    """The gateway understood the request and refused it; ``reasons`` are its own words by field."""
+
+    def __init__(self, message: str, reasons: Mapping[str, str]) -> None:
+        self.reasons = dict(reasons)
+        super().__init__(message)
+
+
+class CallbackRejected(GatewayError, SuspiciousOperation):
+    """A claim that cannot be read: repeated or oversized parameters."""

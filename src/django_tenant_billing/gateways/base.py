@@ -1,0 +1,137 @@
+"""What a gateway is asked and answers: three questions, frozen values, no models."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+from django.core.checks import CheckMessage
+from django.http import HttpRequest
+
+from ..exceptions import CallbackRejected
+
+
+class Outcome(StrEnum):
+    """What a gateway's server says of a payment, in our words."""
+
+    SUCCEEDED = "succeeded"
+    INITIATED = "initiated"
+    PENDING = "pending"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REFUNDED = "refunded"
+    PARTIALLY_REFUNDED = "partially_refunded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One attempt to pay, as a gateway needs it."""
+
+    reference: str
+    """Ours; unique per attempt; at most 20 characters of A-Z, 0-9 and -."""
+    amount_minor: int
+    """Paisa."""
+    currency: str
+    description: str
+    return_url: str
+    """Absolute, no query, our reference in its path."""
+    website_url: str
+    gateway_reference: str | None = None
+    """What the gateway called this attempt when it was started; None before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """Where to send the payer, and how."""
+
+    method: Literal["GET", "POST"]
+    url: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Form fields of a POST."""
+    gateway_reference: str | None = None
+    """Stored before the payer leaves: later proof is bound to it."""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a browser says happened. Never believed: it only makes us ask."""
+
+    reference: str | None
+    gateway_reference: str | None
+    status: str
+    """The claimed status in the gateway's own words."""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """For the log, with payer data masked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What the gateway's server answered when we asked. The only thing that settles."""
+
+    outcome: Outcome
+    status: str
+    """The gateway's own word."""
+    amount_minor: int | None
+    gateway_reference: str | None
+    gateway_transaction_id: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """The answer, for the log."""
+
+
+class Gateway(ABC):
+    """One payment gateway. Its OPTIONS are the keyword arguments of ``__init__``.
+
+    Raises GatewayUnavailable where no usable answer came: that is never a failure of the payment.
+    """
+
+    label: ClassVar[str]
+    """What payers call it."""
+    supports_refunds: ClassVar[bool] = False
+    """Can money be sent back through the gateway's API?"""
+    currencies: ClassVar[frozenset[str]] = frozenset({"NPR"})
+    """What it can be paid in."""
+
+    @abstractmethod
+    def start_checkout(self, order: Order) -> Checkout:
+        """Where to send the payer. Raises GatewayRejected, GatewayUnavailable."""
+
+    @abstractmethod
+    def read_callback(self, request: HttpRequest) -> Claim:
+        """Read what came with the returning browser. Raises CallbackRejected."""
+
+    @abstractmethod
+    def look_up(self, order: Order) -> Proof:
+        """Ask the gateway's server what happened. Raises GatewayUnavailable."""
+
+    def check(self) -> list[CheckMessage]:
+        """System check messages of this gateway's options."""
+        return []
+
+
+MAX_PARAMETER = 500
+
+
+def single_parameters(request: HttpRequest) -> dict[str, str]:
+    """The query as plain text. Raises CallbackRejected for repeated, oversized or control-character parameters."""
+    parameters = {}
+    for name, values in request.GET.lists():
+        if len(values) != 1:
+            raise CallbackRejected(f"The parameter {name[:50]!r} came {len(values)} times.")
+        value = values[0]
+        if len(name) > 50 or len(value) > MAX_PARAMETER:
+            raise CallbackRejected(f"The parameter {name[:50]!r} is longer than anything a gateway sends.")
+        if not (name + value).isprintable():
+            raise CallbackRejected(f"The parameter {name[:50]!r} has characters that no gateway sends.")
+        parameters[name] = value
+    return parameters
+
+
+def masked(value: str, *, shown: int = 3) -> str:
+    """A payer's number for the log: its last digits only."""
+    return "*" * max(len(value) - shown, 0) + value[-shown:] if value else ""

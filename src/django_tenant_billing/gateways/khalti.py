@@ -1,0 +1,199 @@
+"""Khalti Web Checkout (KPG-2): docs.khalti.com/khalti-epayment.
+
+Amounts are integer paisa. A payment is bound to the ``pidx`` that Khalti gave us when it was started. There is no
+webhook: the browser comes back with an unsigned query, and only a lookup proves anything.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from django.core.checks import CheckMessage, Error
+from django.http import HttpRequest
+from django.utils.dateparse import parse_datetime
+
+from ..conf import conf
+from ..exceptions import GatewayRejected, GatewayUnavailable
+from .base import Checkout, Claim, Gateway, Order, Outcome, Proof, masked, single_parameters
+from .http import Answer, HeaderAuth, Secret, post_json
+
+HOSTS = {"live": "https://khalti.com/api/v2/", "sandbox": "https://dev.khalti.com/api/v2/"}
+"""API bases by TENANT_BILLING_MODE. Source: docs.khalti.com, "API Endpoints"."""
+
+PAYMENT_HOSTS = {"live": "pay.khalti.com", "sandbox": "test-pay.khalti.com"}
+"""Where ``payment_url`` may lead. Source: the documented initiate responses."""
+
+MINIMUM_MINOR = 1000
+"""Rs 10. Source: the documented validation error of initiate."""
+
+OUTCOMES = {
+    "Completed": Outcome.SUCCEEDED,
+    "Pending": Outcome.PENDING,
+    "Initiated": Outcome.INITIATED,
+    "Refunded": Outcome.REFUNDED,
+    "Partially Refunded": Outcome.PARTIALLY_REFUNDED,
+    "Partially refunded": Outcome.PARTIALLY_REFUNDED,
+    "Expired": Outcome.EXPIRED,
+    "User canceled": Outcome.CANCELED,
+    "Failed": Outcome.FAILED,
+}
+"""Lookup statuses, to the letter; any other text is no answer. Source: docs.khalti.com, "Payment Status Code"."""
+
+
+class KhaltiGateway(Gateway):
+    """Khalti. ``secret_key`` is the dashboard's live_secret_key, in the sandbox too; the rest is optional."""
+
+    label: ClassVar[str] = "Khalti"
+
+    def __init__(self, *, secret_key: str, public_key: str = "", callback_url: str = "", base_url: str = "") -> None:
+        self.public_key = public_key
+        self.callback_url = callback_url
+        self._base_url = base_url
+        self._secret = Secret(secret_key)
+
+    def __repr__(self) -> str:
+        return f"<KhaltiGateway {self.base_url}>"
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is: the option, else the host of the mode; ends in a slash."""
+        return (self._base_url or HOSTS[conf.mode]).rstrip("/") + "/"
+
+    def start_checkout(self, order: Order) -> Checkout:
+        """POST epayment/initiate/. Not idempotent as documented, so never sent twice."""
+        answer = self._post(
+            "epayment/initiate/",
+            {
+                "return_url": self.callback_url or order.return_url,
+                "website_url": order.website_url,
+                "amount": order.amount_minor,
+                "purchase_order_id": order.reference,
+                "purchase_order_name": order.description,
+            },
+        )
+        if answer.http_status == 400:
+            raise GatewayRejected("Khalti refused to start this payment.", _reasons(answer.body))
+        pidx, url = answer.body.get("pidx"), answer.body.get("payment_url")
+        if answer.http_status != 200 or not _is_id(pidx) or not isinstance(url, str):
+            raise GatewayUnavailable(f"Khalti answered initiate with HTTP {answer.http_status} and no payment link.")
+        self._trust_payment_url(url)
+        return Checkout(method="GET", url=url, gateway_reference=pidx, expires_at=_moment(answer.body))
+
+    def read_callback(self, request: HttpRequest) -> Claim:
+        """The query of the return URL, unsigned: a claim, whatever it says."""
+        parameters = single_parameters(request)
+        shown = {"status", "pidx", "transaction_id", "amount"}
+        data = {name: value for name, value in parameters.items() if name in shown}
+        if "mobile" in parameters:
+            data["mobile"] = masked(parameters["mobile"])
+        return Claim(
+            reference=parameters.get("purchase_order_id") or None,
+            gateway_reference=parameters.get("pidx") or None,
+            status=parameters.get("status", ""),
+            data=data,
+        )
+
+    def look_up(self, order: Order) -> Proof:
+        """POST epayment/lookup/ for the pidx we stored. Expired and User canceled come with HTTP 400."""
+        answer = self._post("epayment/lookup/", {"pidx": order.gateway_reference})
+        body, status = answer.body, answer.body.get("status")
+        outcome = OUTCOMES.get(status) if isinstance(status, str) else None
+        if outcome is None or answer.http_status not in (200, 400):
+            raise GatewayUnavailable(f"Khalti answered lookup with HTTP {answer.http_status} and no known status.")
+        if answer.http_status == 400 and outcome not in (Outcome.EXPIRED, Outcome.CANCELED, Outcome.FAILED):
+            raise GatewayUnavailable(f"Khalti answered lookup with HTTP 400 and status {status!r}.")
+        amount, pidx, transaction_id = body.get("total_amount"), body.get("pidx"), body.get("transaction_id")
+        return Proof(
+            outcome=outcome,
+            status=str(status),
+            amount_minor=amount if type(amount) is int else None,
+            gateway_reference=pidx if _is_id(pidx) else None,
+            gateway_transaction_id=transaction_id if _is_id(transaction_id) else None,
+            data={
+                name: body[name]
+                for name in ("pidx", "total_amount", "status", "transaction_id", "fee", "refunded")
+                if name in body
+            },
+        )
+
+    def check(self) -> list[CheckMessage]:
+        messages: list[CheckMessage] = []
+        if not self._secret:
+            messages.append(
+                Error("Khalti has no secret_key.", "Add to .env: KHALTI_SECRET_KEY=...", id="tenant_billing.E011")
+            )
+        parts = urlsplit(self.base_url)
+        other = {"live": "sandbox", "sandbox": "live"}.get(conf.mode, "")
+        if is_loopback(parts.hostname):
+            if not conf.allow_simulator:
+                messages.append(
+                    Error(
+                        f"Khalti's base_url is {self.base_url}, which is this machine.",
+                        "For the simulator set TENANT_BILLING_ALLOW_SIMULATOR = True; otherwise leave base_url out.",
+                        id="tenant_billing.E012",
+                    )
+                )
+        elif parts.scheme != "https" or self.base_url == HOSTS.get(other):
+            messages.append(
+                Error(
+                    f"Khalti's base_url is {self.base_url}, but TENANT_BILLING_MODE is {conf.mode!r}.",
+                    f"Leave base_url out, and {HOSTS.get(conf.mode, 'the right host')} is used.",
+                    id="tenant_billing.E013",
+                )
+            )
+        return messages
+
+    def _post(self, path: str, payload: Mapping[str, Any]) -> Answer:
+        if is_loopback(urlsplit(self.base_url).hostname) and not conf.allow_simulator:
+            raise GatewayUnavailable(
+                "Khalti's base_url is this machine, and TENANT_BILLING_ALLOW_SIMULATOR is not set."
+            )
+        answer = post_json(self.base_url + path, payload, HeaderAuth("Key", self._secret))
+        if answer.http_status in (401, 403):
+            raise GatewayUnavailable(f"Khalti refused our key (HTTP {answer.http_status}). Check KHALTI_SECRET_KEY.")
+        return answer
+
+    def _trust_payment_url(self, url: str) -> None:
+        """Raise GatewayUnavailable unless the payer would land at Khalti, or at our own simulator."""
+        parts, base = urlsplit(url), urlsplit(self.base_url)
+        genuine = parts.scheme == "https" and parts.netloc == PAYMENT_HOSTS.get(conf.mode)
+        simulated = is_loopback(base.hostname) and (parts.scheme, parts.netloc) == (base.scheme, base.netloc)
+        if not genuine and not simulated:
+            raise GatewayUnavailable("Khalti answered initiate with a payment link to an unexpected host.")
+
+
+def is_loopback(host: str | None) -> bool:
+    """Is this host name or address the machine itself?"""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 100 and value.isascii() and value.isprintable()
+
+
+def _moment(body: Mapping[str, Any]) -> datetime | None:
+    value = body.get("expires_at")
+    try:
+        found = parse_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
+
+
+def _reasons(body: Mapping[str, Any]) -> dict[str, str]:
+    """Khalti's two envelopes, ``{"field": ["why"], "error_key": ...}`` and ``{"detail": "why"}``, as one."""
+    reasons = {}
+    for name, value in body.items():
+        if name not in ("error_key", "status_code"):
+            text = " ".join(str(line) for line in value) if isinstance(value, list) else str(value)
+            reasons[str(name)[:50]] = text[:200]
+    return reasons

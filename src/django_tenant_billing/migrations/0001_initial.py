@@ -1,0 +1,552 @@
+import django.core.validators
+import django.db.models.deletion
+from django.conf import settings
+from django.db import migrations, models
+from django.db.migrations.migration import SwappableTuple
+
+from django_tenant_billing.conf import conf
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    dependencies = [
+        # Any tenant model: its key may be an integer or a UUID, its table may come in a later migration.
+        SwappableTuple(
+            (conf.organization_model.split(".")[0], conf.organization_migration), "TENANT_BILLING_ORGANIZATION_MODEL"
+        ),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="Feature",
+            fields=[
+                ("slug", models.CharField(max_length=50, primary_key=True, serialize=False, verbose_name="slug")),
+                ("singular", models.CharField(max_length=80, verbose_name="label for one")),
+                ("plural", models.CharField(max_length=80, verbose_name="label for many")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("happens", "happens: starts again each period"),
+                            ("exists", "exists: counted while it is there"),
+                            ("on_off", "on or off: never counted"),
+                        ],
+                        max_length=10,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField(default=0, verbose_name="position")),
+            ],
+            options={
+                "verbose_name": "feature",
+                "verbose_name_plural": "features",
+                "ordering": ["position", "slug"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Plan",
+            fields=[
+                ("code", models.CharField(max_length=32, primary_key=True, serialize=False, verbose_name="code")),
+                ("name", models.CharField(max_length=80, verbose_name="name")),
+                (
+                    "position",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="Lower plans come first.", verbose_name="position"
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True, verbose_name="for sale")),
+            ],
+            options={
+                "verbose_name": "plan",
+                "verbose_name_plural": "plans",
+                "ordering": ["position", "code"],
+            },
+        ),
+        migrations.CreateModel(
+            name="PaymentTransaction",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("organization_key", models.CharField(max_length=64, verbose_name="organization key")),
+                ("organization_name", models.CharField(max_length=200, verbose_name="organization name")),
+                ("reference", models.CharField(max_length=20, unique=True, verbose_name="reference")),
+                ("purchase", models.CharField(db_index=True, max_length=32, verbose_name="purchase")),
+                ("gateway", models.CharField(max_length=50, verbose_name="gateway")),
+                (
+                    "gateway_reference",
+                    models.CharField(blank=True, max_length=100, null=True, verbose_name="gateway's reference"),
+                ),
+                (
+                    "gateway_transaction_id",
+                    models.CharField(blank=True, max_length=100, null=True, verbose_name="gateway's transaction id"),
+                ),
+                ("amount_minor", models.BigIntegerField(verbose_name="amount in paisa")),
+                ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                (
+                    "interval",
+                    models.CharField(
+                        choices=[("day", "day"), ("month", "month"), ("year", "year")],
+                        max_length=8,
+                        verbose_name="interval",
+                    ),
+                ),
+                ("interval_count", models.PositiveSmallIntegerField(verbose_name="intervals")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("created", "created"),
+                            ("initiated", "initiated"),
+                            ("pending", "pending"),
+                            ("paid", "paid"),
+                            ("review", "in review"),
+                            ("failed", "failed"),
+                            ("canceled", "canceled"),
+                            ("expired", "expired"),
+                            ("refund_pending", "refund pending"),
+                            ("partially_refunded", "partially refunded"),
+                            ("refunded", "refunded"),
+                            ("dismissed", "dismissed"),
+                        ],
+                        default="created",
+                        max_length=20,
+                        verbose_name="status",
+                    ),
+                ),
+                ("detail", models.CharField(blank=True, max_length=50, verbose_name="detail")),
+                ("actor", models.CharField(blank=True, max_length=200, verbose_name="started by")),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("initiated_at", models.DateTimeField(blank=True, null=True, verbose_name="initiated at")),
+                ("paid_at", models.DateTimeField(blank=True, null=True, verbose_name="paid at")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="updated at")),
+                ("unanswered", models.PositiveSmallIntegerField(default=0, verbose_name="unanswered checks")),
+                (
+                    "next_check_at",
+                    models.DateTimeField(blank=True, db_index=True, null=True, verbose_name="next check at"),
+                ),
+                ("leased_until", models.DateTimeField(blank=True, null=True, verbose_name="being asked until")),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.TENANT_BILLING_ORGANIZATION_MODEL,
+                        verbose_name="organization",
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="payments",
+                        to="tenant_billing.plan",
+                        verbose_name="plan",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "payment transaction",
+                "verbose_name_plural": "payment transactions",
+                "ordering": ["-created_at", "-pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="PaymentEvent",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("reference", models.CharField(blank=True, max_length=20, verbose_name="reference")),
+                ("organization_key", models.CharField(blank=True, max_length=64, verbose_name="organization key")),
+                ("organization_name", models.CharField(blank=True, max_length=200, verbose_name="organization name")),
+                ("gateway", models.CharField(max_length=50, verbose_name="gateway")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("started", "started"),
+                            ("claim", "claim"),
+                            ("asked", "asked"),
+                            ("proof", "proof"),
+                            ("no_answer", "no answer"),
+                            ("moved", "moved"),
+                            ("refused", "refused"),
+                        ],
+                        max_length=10,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("from_status", models.CharField(blank=True, max_length=20, verbose_name="from")),
+                ("to_status", models.CharField(blank=True, max_length=20, verbose_name="to")),
+                ("detail", models.CharField(blank=True, max_length=200, verbose_name="detail")),
+                ("data", models.JSONField(default=dict, verbose_name="data")),
+                ("actor", models.CharField(blank=True, max_length=200, verbose_name="actor")),
+                ("at", models.DateTimeField(verbose_name="at")),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="events",
+                        to="tenant_billing.paymenttransaction",
+                        verbose_name="payment",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "payment event",
+                "verbose_name_plural": "payment events",
+                "ordering": ["pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Activation",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("purchase", models.CharField(max_length=32, unique=True, verbose_name="purchase")),
+                ("at", models.DateTimeField(verbose_name="at")),
+                ("before_plan", models.CharField(max_length=32, verbose_name="plan before")),
+                ("before_anchor", models.DateTimeField(verbose_name="anchor before")),
+                ("before_period_start", models.DateTimeField(verbose_name="period start before")),
+                ("before_period_end", models.DateTimeField(null=True, verbose_name="paid until before")),
+                ("after_period_start", models.DateTimeField(verbose_name="period start after")),
+                ("after_period_end", models.DateTimeField(null=True, verbose_name="paid until after")),
+                (
+                    "payment",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="activation",
+                        to="tenant_billing.paymenttransaction",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "activation",
+                "verbose_name_plural": "activations",
+            },
+        ),
+        migrations.CreateModel(
+            name="PlanLimit",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "limit_value",
+                    models.BigIntegerField(
+                        blank=True,
+                        help_text="Empty is unlimited, 0 is not included.",
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(9007199254740991),
+                        ],
+                        verbose_name="limit",
+                    ),
+                ),
+                (
+                    "feature",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="limits",
+                        to="tenant_billing.feature",
+                        verbose_name="feature",
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="limits",
+                        to="tenant_billing.plan",
+                        verbose_name="plan",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "plan limit",
+                "verbose_name_plural": "plan limits",
+                "ordering": ["plan__position", "plan", "feature__position", "feature"],
+            },
+        ),
+        migrations.CreateModel(
+            name="PlanPrice",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "amount_minor",
+                    models.BigIntegerField(
+                        validators=[django.core.validators.MinValueValidator(0)], verbose_name="price in paisa"
+                    ),
+                ),
+                ("currency", models.CharField(default="NPR", max_length=3, verbose_name="currency")),
+                (
+                    "interval",
+                    models.CharField(
+                        choices=[("day", "day"), ("month", "month"), ("year", "year")],
+                        default="month",
+                        max_length=8,
+                        verbose_name="interval",
+                    ),
+                ),
+                ("interval_count", models.PositiveSmallIntegerField(default=1, verbose_name="intervals")),
+                (
+                    "is_default",
+                    models.BooleanField(
+                        choices=[(True, "yes"), (None, "no")], default=None, null=True, verbose_name="default"
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="prices",
+                        to="tenant_billing.plan",
+                        verbose_name="plan",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "price",
+                "verbose_name_plural": "prices",
+                "ordering": ["plan", "amount_minor", "pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Subscription",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "anchor",
+                    models.DateTimeField(help_text="Billing months are counted from here.", verbose_name="anchor"),
+                ),
+                ("period_start", models.DateTimeField(verbose_name="period start")),
+                (
+                    "period_end",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Empty for a plan that does not end.",
+                        null=True,
+                        verbose_name="paid until",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="updated at")),
+                (
+                    "organization",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.TENANT_BILLING_ORGANIZATION_MODEL,
+                        verbose_name="organization",
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="subscriptions",
+                        to="tenant_billing.plan",
+                        verbose_name="plan",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "subscription",
+                "verbose_name_plural": "subscriptions",
+                "ordering": ["organization"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Usage",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("updated_at", models.DateTimeField(auto_now=True, verbose_name="updated at")),
+                (
+                    "organization",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.TENANT_BILLING_ORGANIZATION_MODEL,
+                        verbose_name="organization",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "usage",
+                "verbose_name_plural": "usage",
+                "ordering": ["organization"],
+            },
+        ),
+        migrations.CreateModel(
+            name="UsageCounter",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("period_start", models.DateTimeField(verbose_name="period start")),
+                ("period_end", models.DateTimeField(verbose_name="period end")),
+                ("used", models.BigIntegerField(default=0, verbose_name="used")),
+                ("held", models.BigIntegerField(default=0, verbose_name="held")),
+                ("updated_at", models.DateTimeField(verbose_name="updated at")),
+                (
+                    "feature",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenant_billing.feature",
+                        verbose_name="feature",
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.TENANT_BILLING_ORGANIZATION_MODEL,
+                        verbose_name="organization",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "usage counter",
+                "verbose_name_plural": "usage counters",
+                "ordering": ["organization", "feature", "-period_start"],
+            },
+        ),
+        migrations.AddIndex(
+            model_name="paymenttransaction",
+            index=models.Index(fields=["organization", "-created_at"], name="tb_payment_by_organization"),
+        ),
+        migrations.AddConstraint(
+            model_name="paymenttransaction",
+            constraint=models.UniqueConstraint(
+                fields=("gateway", "gateway_reference"), name="tb_payment_gateway_reference"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="paymenttransaction",
+            constraint=models.UniqueConstraint(
+                fields=("gateway", "gateway_transaction_id"), name="tb_payment_gateway_txn"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="paymenttransaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount_minor__gt", 0)), name="tb_payment_amount_positive"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="paymenttransaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "created",
+                            "initiated",
+                            "pending",
+                            "paid",
+                            "review",
+                            "failed",
+                            "canceled",
+                            "expired",
+                            "refund_pending",
+                            "partially_refunded",
+                            "refunded",
+                            "dismissed",
+                        ],
+                    )
+                ),
+                name="tb_payment_status_known",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="paymenttransaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("paid_at__isnull", False),
+                        ("status__in", ["paid", "partially_refunded", "refund_pending", "refunded"]),
+                    ),
+                    models.Q(
+                        models.Q(
+                            ("status__in", ["paid", "partially_refunded", "refund_pending", "refunded"]), _negated=True
+                        ),
+                        ("paid_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="tb_payment_paid_at_iff_settled",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="planlimit",
+            constraint=models.UniqueConstraint(fields=("plan", "feature"), name="tb_limit_unique"),
+        ),
+        migrations.AddConstraint(
+            model_name="planlimit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("limit_value", None),
+                    models.Q(("limit_value__gte", 0), ("limit_value__lte", 9007199254740991)),
+                    _connector="OR",
+                ),
+                name="tb_limit_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="planprice",
+            constraint=models.UniqueConstraint(fields=("plan", "is_default"), name="tb_price_one_default"),
+        ),
+        migrations.AddConstraint(
+            model_name="planprice",
+            constraint=models.UniqueConstraint(
+                fields=("plan", "currency", "interval", "interval_count"), name="tb_price_unique"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="planprice",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount_minor__gte", 0)), name="tb_price_not_negative"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="planprice",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("interval_count__gte", 1)), name="tb_price_interval_positive"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="planprice",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("is_default", True), ("is_default", None), _connector="OR"),
+                name="tb_price_default_or_null",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="subscription",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("period_end", None), ("period_end__gt", models.F("period_start")), _connector="OR"),
+                name="tb_subscription_period_ordered",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="usagecounter",
+            constraint=models.UniqueConstraint(
+                fields=("organization", "feature", "period_start"), name="tb_counter_unique"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="usagecounter",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("used__gte", 0)), name="tb_counter_used_not_negative"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="usagecounter",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("held__gte", 0)), name="tb_counter_held_not_negative"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="usagecounter",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("period_end__gt", models.F("period_start"))), name="tb_counter_period_ordered"
+            ),
+        ),
+    ]

@@ -1,0 +1,19 @@
+"""The tables. What one aggregate decides about itself is a method here; what crosses to another is a service."""
+
+from .payments import Activation, PaymentEvent, PaymentTransaction
+from .plans import Feature, Plan, PlanLimit, PlanPrice
+from .subscriptions import Subscription
+from .usage import Usage, UsageCounter
+
+__all__ = [
+    "Activation",
+    "Feature",
+    "PaymentEvent",
+    "PaymentTransaction",
+    "Plan",
+    "PlanLimit",
+    "PlanPrice",
+    "Subscription",
+    "Usage",
+    "UsageCounter",
+]

@@ -1,0 +1,211 @@
+"""One attempt to pay for one plan, the append-only log of it, and the one activation it may cause."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import Any
+
+from django.db import models, router, transaction
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from .. import clock, signals
+from ..exceptions import AppendOnly, NotProven
+from ..fields import OrganizationForeignKey
+from ..money import format_money, to_major
+from ..periods import Interval
+from ..states import SETTLED, PaymentState
+from .plans import Plan
+from .subscriptions import Subscription
+
+REFERENCE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+def new_reference() -> str:
+    """A fresh reference: 20 characters that every gateway accepts and nobody misreads. Not a capability."""
+    return "TB-" + "".join(secrets.choice(REFERENCE_ALPHABET) for _position in range(17))
+
+
+def new_purchase() -> str:
+    return secrets.token_hex(16)
+
+
+class PaymentTransaction(models.Model):
+    """One attempt to pay for one plan at one gateway. ``status`` is written by payments.py alone."""
+
+    organization = OrganizationForeignKey(
+        on_delete=models.SET_NULL, null=True, blank=True, verbose_name=_("organization")
+    )
+    organization_key = models.CharField(_("organization key"), max_length=64)
+    organization_name = models.CharField(_("organization name"), max_length=200)
+    reference = models.CharField(_("reference"), max_length=20, unique=True)
+    purchase = models.CharField(_("purchase"), max_length=32, db_index=True)
+    gateway = models.CharField(_("gateway"), max_length=50)
+    # NULL until the gateway named it: NULLs do not conflict.
+    gateway_reference = models.CharField(_("gateway's reference"), max_length=100, null=True, blank=True)
+    gateway_transaction_id = models.CharField(_("gateway's transaction id"), max_length=100, null=True, blank=True)
+    plan = models.ForeignKey(Plan, models.PROTECT, related_name="payments", verbose_name=_("plan"))
+    # The price as it was when the attempt began; a later change of the catalogue changes no open payment.
+    amount_minor = models.BigIntegerField(_("amount in paisa"))
+    currency = models.CharField(_("currency"), max_length=3)
+    interval = models.CharField(_("interval"), max_length=8, choices=[(i.value, i.value) for i in Interval])
+    interval_count = models.PositiveSmallIntegerField(_("intervals"))
+    status = models.CharField(_("status"), max_length=20, choices=PaymentState.choices, default=PaymentState.CREATED)
+    detail = models.CharField(_("detail"), max_length=50, blank=True)
+    actor = models.CharField(_("started by"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("created at"))
+    initiated_at = models.DateTimeField(_("initiated at"), null=True, blank=True)
+    paid_at = models.DateTimeField(_("paid at"), null=True, blank=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+    unanswered = models.PositiveSmallIntegerField(_("unanswered checks"), default=0)
+    next_check_at = models.DateTimeField(_("next check at"), null=True, blank=True, db_index=True)
+    leased_until = models.DateTimeField(_("being asked until"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        verbose_name = _("payment transaction")
+        verbose_name_plural = _("payment transactions")
+        indexes = [models.Index(fields=["organization", "-created_at"], name="tb_payment_by_organization")]
+        constraints = [
+            models.UniqueConstraint(fields=["gateway", "gateway_reference"], name="tb_payment_gateway_reference"),
+            models.UniqueConstraint(fields=["gateway", "gateway_transaction_id"], name="tb_payment_gateway_txn"),
+            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="tb_payment_amount_positive"),
+            models.CheckConstraint(condition=Q(status__in=PaymentState.values), name="tb_payment_status_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=sorted(SETTLED), paid_at__isnull=False)
+                | Q(~Q(status__in=sorted(SETTLED)), paid_at__isnull=True),
+                name="tb_payment_paid_at_iff_settled",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reference} - {self.plan_id} - {self.get_status_display()}"
+
+    @property
+    def amount(self) -> object:
+        """The amount in rupees."""
+        return to_major(self.amount_minor)
+
+    @property
+    def formatted_amount(self) -> str:
+        """The amount as people read it."""
+        return format_money(self.amount_minor, self.currency)
+
+    def activate_plan(self) -> Activation:
+        """Put the organization on the plan this payment paid for, in one transaction. Repeating it changes nothing.
+
+        Acts on ``paid`` alone, which settle() saves first; raises NotProven otherwise.
+        """
+        using = router.db_for_write(PaymentTransaction)
+        with transaction.atomic(using=using):
+            locked = PaymentTransaction.objects.using(using).select_for_update().get(pk=self.pk)
+            done = Activation.objects.using(using).filter(payment=locked).first()
+            if done is not None:
+                return done
+            if locked.status != PaymentState.PAID:
+                raise NotProven(locked.reference, locked.status)
+            now = clock.now()
+            subscription = Subscription.objects.lock(locked.organization_id, now)
+            activation = Activation(
+                payment=locked,
+                purchase=locked.purchase,
+                at=now,
+                before_plan=subscription.plan_id,
+                before_anchor=subscription.anchor,
+                before_period_start=subscription.period_start,
+                before_period_end=subscription.period_end,
+            )
+            subscription.extend(locked.plan_id, Interval(locked.interval), locked.interval_count, now)
+            activation.after_period_start = subscription.period_start
+            activation.after_period_end = subscription.period_end
+            activation.save(force_insert=True)
+            transaction.on_commit(
+                partial(signals.plan_activated.send_robust, sender=PaymentTransaction, payment=locked),
+                using=using,
+                robust=True,
+            )
+            return activation
+
+
+class Activation(models.Model):
+    """The one time a payment put its organization on a plan, with what stood there before."""
+
+    payment = models.OneToOneField(PaymentTransaction, models.PROTECT, related_name="activation")
+    purchase = models.CharField(_("purchase"), max_length=32, unique=True)
+    at = models.DateTimeField(_("at"))
+    before_plan = models.CharField(_("plan before"), max_length=32)
+    before_anchor = models.DateTimeField(_("anchor before"))
+    before_period_start = models.DateTimeField(_("period start before"))
+    before_period_end = models.DateTimeField(_("paid until before"), null=True)
+    after_period_start = models.DateTimeField(_("period start after"))
+    after_period_end = models.DateTimeField(_("paid until after"), null=True)
+
+    class Meta:
+        verbose_name = _("activation")
+        verbose_name_plural = _("activations")
+
+    def __str__(self) -> str:
+        return f"{self.payment_id}"
+
+
+class PaymentEventQuerySet(models.QuerySet["PaymentEvent"]):
+    """Reads and inserts; a log row is never changed."""
+
+    def update(self, **kwargs: Any) -> int:
+        raise AppendOnly
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AppendOnly
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> int:
+        raise AppendOnly
+
+
+class PaymentEvent(models.Model):
+    """One line of the log: an attempt, a claim, a proof, a step, a refusal. Written once, for ever.
+
+    ``payment`` is NULL where a claim fits no payment of ours. No foreign key to the organization: the log outlives it.
+    """
+
+    class Kind(models.TextChoices):
+        STARTED = "started", _("started")
+        CLAIM = "claim", _("claim")
+        ASKED = "asked", _("asked")
+        PROOF = "proof", _("proof")
+        NO_ANSWER = "no_answer", _("no answer")
+        MOVED = "moved", _("moved")
+        REFUSED = "refused", _("refused")
+
+    payment = models.ForeignKey(
+        PaymentTransaction, models.PROTECT, null=True, related_name="events", verbose_name=_("payment")
+    )
+    reference = models.CharField(_("reference"), max_length=20, blank=True)
+    organization_key = models.CharField(_("organization key"), max_length=64, blank=True)
+    organization_name = models.CharField(_("organization name"), max_length=200, blank=True)
+    gateway = models.CharField(_("gateway"), max_length=50)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
+    from_status = models.CharField(_("from"), max_length=20, blank=True)
+    to_status = models.CharField(_("to"), max_length=20, blank=True)
+    detail = models.CharField(_("detail"), max_length=200, blank=True)
+    data = models.JSONField(_("data"), default=dict)
+    actor = models.CharField(_("actor"), max_length=200, blank=True)
+    at = models.DateTimeField(_("at"))
+
+    objects = PaymentEventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        verbose_name = _("payment event")
+        verbose_name_plural = _("payment events")
+
+    def __str__(self) -> str:
+        return f"{self.reference or '?'} - {self.kind} {self.to_status}".rstrip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise AppendOnly
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise AppendOnly

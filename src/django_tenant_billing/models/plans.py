@@ -1,0 +1,117 @@
+"""The catalogue as rows: plans, their prices, features, and how much of a feature a plan gives."""
+
+from __future__ import annotations
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from ..catalogue import MAX_LIMIT, FeatureKind
+from ..money import format_money, to_major
+from ..periods import Interval
+
+
+class Plan(models.Model):
+    """What an organization is on. Its key is its code."""
+
+    code = models.CharField(_("code"), max_length=32, primary_key=True)
+    name = models.CharField(_("name"), max_length=80)
+    position = models.PositiveSmallIntegerField(_("position"), default=0, help_text=_("Lower plans come first."))
+    is_active = models.BooleanField(_("for sale"), default=True)
+
+    class Meta:
+        ordering = ["position", "code"]
+        verbose_name = _("plan")
+        verbose_name_plural = _("plans")
+
+    def __str__(self) -> str:
+        return self.code
+
+    def default_price(self) -> PlanPrice | None:
+        """The price a buyer pays who names none; None for a plan without one."""
+        return self.prices.filter(is_default=True).first()
+
+
+class PlanPrice(models.Model):
+    """What a plan costs, and for how long. One default per plan."""
+
+    plan = models.ForeignKey(Plan, models.CASCADE, related_name="prices", verbose_name=_("plan"))
+    amount_minor = models.BigIntegerField(_("price in paisa"), validators=[MinValueValidator(0)])
+    currency = models.CharField(_("currency"), max_length=3, default="NPR")
+    interval = models.CharField(
+        _("interval"), max_length=8, choices=[(i.value, i.value) for i in Interval], default=Interval.MONTH.value
+    )
+    interval_count = models.PositiveSmallIntegerField(_("intervals"), default=1)
+    # True or NULL, never False: NULLs do not conflict, so "one default per plan" holds on MariaDB too.
+    is_default = models.BooleanField(_("default"), null=True, default=None, choices=[(True, _("yes")), (None, _("no"))])
+
+    class Meta:
+        ordering = ["plan", "amount_minor", "pk"]
+        verbose_name = _("price")
+        verbose_name_plural = _("prices")
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "is_default"], name="tb_price_one_default"),
+            models.UniqueConstraint(fields=["plan", "currency", "interval", "interval_count"], name="tb_price_unique"),
+            models.CheckConstraint(condition=Q(amount_minor__gte=0), name="tb_price_not_negative"),
+            models.CheckConstraint(condition=Q(interval_count__gte=1), name="tb_price_interval_positive"),
+            models.CheckConstraint(condition=Q(is_default=True) | Q(is_default=None), name="tb_price_default_or_null"),
+        ]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.plan_id} - {format_money(self.amount_minor, self.currency)} / {self.interval_count} {self.interval}"
+        )
+
+    @property
+    def amount(self) -> object:
+        """The price in rupees."""
+        return to_major(self.amount_minor)
+
+
+class Feature(models.Model):
+    """Something a plan limits. Its key is its slug."""
+
+    slug = models.CharField(_("slug"), max_length=50, primary_key=True)
+    singular = models.CharField(_("label for one"), max_length=80)
+    plural = models.CharField(_("label for many"), max_length=80)
+    kind = models.CharField(_("kind"), max_length=10, choices=FeatureKind.choices)
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+
+    class Meta:
+        ordering = ["position", "slug"]
+        verbose_name = _("feature")
+        verbose_name_plural = _("features")
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class PlanLimit(models.Model):
+    """How much of a feature a plan gives. NULL is unlimited; 0, or no row, is not included."""
+
+    plan = models.ForeignKey(Plan, models.CASCADE, related_name="limits", verbose_name=_("plan"))
+    feature = models.ForeignKey(Feature, models.CASCADE, related_name="limits", verbose_name=_("feature"))
+    limit_value = models.BigIntegerField(
+        _("limit"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(MAX_LIMIT)],
+        help_text=_("Empty is unlimited, 0 is not included."),
+    )
+
+    class Meta:
+        ordering = ["plan__position", "plan", "feature__position", "feature"]
+        verbose_name = _("plan limit")
+        verbose_name_plural = _("plan limits")
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "feature"], name="tb_limit_unique"),
+            models.CheckConstraint(
+                condition=Q(limit_value=None) | Q(limit_value__gte=0, limit_value__lte=MAX_LIMIT),
+                name="tb_limit_in_range",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        value = _("unlimited") if self.limit_value is None else self.limit_value
+        return f"{self.plan_id} - {self.feature_id}: {value}"

@@ -1,0 +1,56 @@
+"""From a request to its organization, and the rights on it: the seam to the site's own multi-tenancy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+
+from .conf import conf
+from .exceptions import NotAuthorized, OrganizationNotFound
+
+
+def organization_model() -> type[Model]:
+    """The site's organization model."""
+    return apps.get_model(conf.organization_model)
+
+
+def organization_of(request: HttpRequest) -> Model:
+    """The organization of this request, by the resolver setting; else ``request.organization`` or ``request.tenant``.
+
+    Raises OrganizationNotFound.
+    """
+    found = load(conf.organization_resolver, _from_attributes)(request)
+    if found is None:
+        raise OrganizationNotFound
+    return found  # type: ignore[no-any-return]
+
+
+def authorize(request: HttpRequest, organization: Model, action: str) -> None:
+    """Raise NotAuthorized unless TENANT_BILLING_AUTHORIZE lets this request ``"view"`` or ``"pay"``."""
+    if not load(conf.authorize, _everybody)(request, organization, action):
+        raise NotAuthorized(action)
+
+
+def name_of(organization: Model) -> str:
+    """The organization's name as stored beside a payment, which outlives it."""
+    return str(organization)[:200]
+
+
+def load(setting: str | Callable[..., Any] | None, default: Callable[..., Any]) -> Callable[..., Any]:
+    """The function a setting names by dotted path or gives as it is. Raises ImportError."""
+    if setting is None:
+        return default
+    return import_string(setting) if isinstance(setting, str) else setting
+
+
+def _from_attributes(request: HttpRequest) -> Any:
+    return getattr(request, "organization", None) or getattr(request, "tenant", None)
+
+
+def _everybody(_request: HttpRequest, _organization: Model, _action: str) -> bool:
+    return True

@@ -1,0 +1,400 @@
+"""The one door to a payment's state: start, settle, reconcile.
+
+A claim (what a browser brings) is logged and makes us ask; a proof (what the gateway's server answers) settles. The
+gateway is asked outside any transaction. One durable commit then locks the row, tests the transition table, saves,
+logs and activates, so that whatever dies, asking again finishes the work and repeating it changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.db import router, transaction
+from django.db.models import Model, Q
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from . import clock, signals
+from .exceptions import (
+    GatewayError,
+    GatewayRejected,
+    GatewayUnavailable,
+    IllegalTransition,
+    InsideTransaction,
+    NotForSale,
+)
+from .gateways.base import Checkout, Claim, Gateway, Order, Outcome, Proof
+from .gateways.registry import get_gateway
+from .models import Activation, PaymentEvent, PaymentTransaction, Plan, PlanPrice, Subscription
+from .models.payments import new_purchase, new_reference
+from .organizations import name_of
+from .states import HORIZON, OPEN, SOFT_FAILED, UNANSWERED_RETRIES, UNSENT_AFTER, PaymentState, may_move, next_check
+
+__all__ = ["Sweep", "find", "reconcile", "record_claim", "record_rejected", "settle", "start"]
+
+Kind = PaymentEvent.Kind
+S = PaymentState
+
+LEASE = timedelta(seconds=60)
+"""How long one worker may take to ask, by the database's clock. A killed worker's lease simply ends."""
+
+RETRY = timedelta(minutes=1)
+DAILY = timedelta(days=1)
+
+
+def start(
+    organization: Model, plan: str, gateway: str, *, base_url: str, actor: str = ""
+) -> tuple[PaymentTransaction, Checkout]:
+    """Begin an attempt to pay for a plan; the payer is then sent to the returned Checkout.
+
+    The gateway's reference is committed before this returns. Raises NotForSale, GatewayNotConfigured, GatewayRejected,
+    GatewayUnavailable, InsideTransaction.
+    """
+    asked = get_gateway(gateway)
+    price = _price(plan, asked)
+    now = clock.now()
+    with _Durable("start"):
+        # One at a time for each organization: two tabs that pay for the same thing share one purchase.
+        Subscription.objects.lock(organization.pk, now)
+        payment = PaymentTransaction(
+            organization_id=organization.pk,
+            organization_key=str(organization.pk),
+            organization_name=name_of(organization),
+            reference=new_reference(),
+            purchase=_open_purchase(organization, price, now) or new_purchase(),
+            gateway=gateway,
+            plan_id=price.plan_id,
+            amount_minor=price.amount_minor,
+            currency=price.currency,
+            interval=price.interval,
+            interval_count=price.interval_count,
+            status=S.CREATED,
+            actor=actor[:200],
+            created_at=now,
+        )
+        payment.save(force_insert=True)
+        _log(payment, Kind.STARTED, to=S.CREATED, actor=actor, data={"plan": plan, "amount_minor": price.amount_minor})
+    try:
+        checkout = asked.start_checkout(_order(payment, base_url))
+    except (GatewayRejected, GatewayUnavailable) as error:
+        refused = isinstance(error, GatewayRejected)
+        with _Durable("start"):
+            detail = "initiate_failed" if refused else "initiate_unknown"
+            data = error.reasons if isinstance(error, GatewayRejected) else {"error": str(error)}
+            _move(_locked(payment), S.FAILED, detail=detail, actor=actor, data=data)
+        raise
+    with _Durable("start"):
+        payment = _locked(payment)
+        payment.gateway_reference = checkout.gateway_reference
+        payment.initiated_at = clock.now()
+        payment.next_check_at = next_check(payment.initiated_at, payment.initiated_at)
+        _move(payment, S.INITIATED, actor=actor, save=("gateway_reference", "initiated_at", "next_check_at"))
+    return payment, checkout
+
+
+def find(gateway: str, value: str, organization: Model | None = None) -> PaymentTransaction | None:
+    """The payment that our reference, or the gateway's, or its transaction id names; of one organization, if given.
+
+    Compared to the letter: a database may not tell upper from lower case.
+    """
+    named = Q(reference=value) | Q(gateway_reference=value) | Q(gateway_transaction_id=value)
+    found = PaymentTransaction.objects.filter(named, gateway=gateway)
+    if organization is not None:
+        found = found.filter(organization_id=organization.pk)
+    return next(
+        (p for p in found if value in (p.reference, p.gateway_reference, p.gateway_transaction_id)),
+        None,
+    )
+
+
+def record_claim(gateway: str, claim: Claim, payment: PaymentTransaction | None, *, actor: str = "") -> bool:
+    """Log what a browser claims, in a commit of its own; True where it fits the payment it names."""
+    fits = payment is not None and claim.gateway_reference == payment.gateway_reference
+    with _Durable("record_claim"):
+        _log(
+            payment,
+            Kind.CLAIM,
+            gateway=gateway,
+            reference=(claim.reference or "")[:20],
+            detail="" if fits else "mismatch" if payment is not None else "unknown_payment",
+            actor=actor,
+            data={"status": claim.status, **claim.data},
+        )
+    return fits
+
+
+def record_rejected(gateway: str, reference: str, problem: str, *, actor: str = "") -> None:
+    """Log a callback that could not even be read as a claim."""
+    with _Durable("record_rejected"):
+        _log(None, Kind.REFUSED, gateway=gateway, reference=reference[:20], detail=problem, actor=actor)
+
+
+def settle(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransaction:
+    """Ask the gateway about this payment and apply the answer; the payment as it stands afterwards.
+
+    Safe to call at any time, any number of times, by anybody. Without an answer, or while another worker asks, nothing
+    changes but the time of the next question. Raises InsideTransaction, GatewayNotConfigured.
+    """
+    with _Durable("settle"):
+        leased = (
+            PaymentTransaction.objects.filter(pk=payment.pk, status__in=OPEN | SOFT_FAILED)
+            .exclude(gateway_reference=None, initiated_at=None)
+            .filter(Q(leased_until=None) | Q(leased_until__lt=Now()))
+            .update(leased_until=Now() + LEASE)
+        )
+        payment = PaymentTransaction.objects.get(pk=payment.pk)
+        if leased:
+            _log(payment, Kind.ASKED, actor=actor)
+        elif payment.status == S.PAID:
+            payment.activate_plan()
+    if not leased:
+        return payment
+    try:
+        proof = get_gateway(payment.gateway).look_up(_order(payment))
+    except (GatewayUnavailable, GatewayRejected) as error:
+        return _unanswered(payment, error, actor)
+    return _apply(payment, proof, actor)
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What one run of reconcile did."""
+
+    asked: int = 0
+    paid: int = 0
+    review: int = 0
+    closed: int = 0
+    still_open: int = 0
+
+
+def reconcile(*, limit: int = 50) -> Sweep:
+    """Ask about open payments whose time has come, oldest first, and close those that never reached a payer."""
+    sweep, now = Sweep(), clock.now()
+    for payment in PaymentTransaction.objects.filter(status=S.CREATED, created_at__lt=now - UNSENT_AFTER)[:limit]:
+        with _Durable("reconcile"):
+            locked = _locked(payment)
+            if locked.status == S.CREATED:
+                _move(locked, S.FAILED, detail="initiate_unknown", actor="reconcile")
+                sweep.closed += 1
+    due = PaymentTransaction.objects.filter(status__in=OPEN, next_check_at__lte=now).order_by("next_check_at")
+    for payment in due[:limit]:
+        status = settle(payment, actor="reconcile").status
+        sweep.asked += 1
+        sweep.paid += status == S.PAID
+        sweep.review += status == S.REVIEW
+        sweep.closed += status in SOFT_FAILED
+        sweep.still_open += status in OPEN
+    return sweep
+
+
+def _apply(payment: PaymentTransaction, proof: Proof, actor: str) -> PaymentTransaction:
+    """The one commit: lock, test the table, save, log, activate."""
+    now = clock.now()
+    with _Durable("settle"):
+        payment = _locked(payment)
+        _log(payment, Kind.PROOF, detail=proof.status, actor=actor, data=proof.data)
+        payment.leased_until, payment.unanswered = None, 0
+        target, detail = _judge(payment, proof, now)
+        payment.next_check_at = _next_question(payment, target, now)
+        saved: tuple[str, ...] = ("leased_until", "unanswered", "next_check_at")
+        if target in (S.PAID, S.REVIEW):
+            if detail != "transaction_reused":
+                payment.gateway_transaction_id = proof.gateway_transaction_id
+            payment.paid_at = now if target == S.PAID else None
+            saved += ("gateway_transaction_id", "paid_at")
+        if target == payment.status:
+            payment.save(update_fields=[*saved, "updated_at"])
+        else:
+            _move(payment, target, detail=detail, actor=actor, save=saved)
+        if target == S.PAID:
+            payment.activate_plan()
+        if target == S.REVIEW:
+            review = partial(signals.payment_needs_review.send_robust, sender=PaymentTransaction, payment=payment)
+            transaction.on_commit(review, using=_using(), robust=True)
+    return payment
+
+
+def _judge(payment: PaymentTransaction, proof: Proof, now: datetime) -> tuple[PaymentState, str]:
+    """Where this proof takes this locked payment, and why; its own status where it changes nothing."""
+    here = PaymentState(payment.status)
+    if here not in OPEN | SOFT_FAILED:
+        return here, payment.detail
+    if proof.outcome is Outcome.SUCCEEDED:
+        problem = _problem(payment, proof, now)
+        return (S.REVIEW, problem) if problem else (S.PAID, "")
+    if proof.outcome in (Outcome.REFUNDED, Outcome.PARTIALLY_REFUNDED):
+        return S.REVIEW, "refunded_before_activation"
+    if here in SOFT_FAILED:
+        return here, payment.detail
+    if proof.outcome in (Outcome.INITIATED, Outcome.PENDING):
+        assert payment.initiated_at is not None  # noqa: S101 - the transition to initiated sets it
+        if proof.outcome is Outcome.INITIATED and now >= payment.initiated_at + HORIZON:
+            return S.EXPIRED, "horizon"
+        return S(proof.outcome.value), ""
+    return S(proof.outcome.value), "gateway"
+
+
+def _problem(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
+    """Why proved money must wait for a person; empty where it may be applied."""
+    if proof.gateway_reference != payment.gateway_reference:
+        return "reference"
+    if proof.amount_minor != payment.amount_minor:
+        return "amount"
+    others = PaymentTransaction.objects.filter(gateway=payment.gateway).exclude(pk=payment.pk)
+    if proof.gateway_transaction_id and others.filter(gateway_transaction_id=proof.gateway_transaction_id).exists():
+        return "transaction_reused"
+    if payment.organization_id is None:
+        return "organization_gone"
+    # After this lock no other attempt of the same purchase can be between this test and its activation.
+    Subscription.objects.lock(payment.organization_id, now)
+    return "duplicate" if Activation.objects.filter(purchase=payment.purchase).exists() else ""
+
+
+def _unanswered(payment: PaymentTransaction, error: GatewayError, actor: str) -> PaymentTransaction:
+    """No usable answer is not a failure: note it and ask again, soon at first, then by the schedule."""
+    now = clock.now()
+    with _Durable("settle"):
+        payment = _locked(payment)
+        _log(payment, Kind.NO_ANSWER, detail=type(error).__name__, actor=actor, data={"error": str(error)})
+        payment.leased_until = None
+        payment.unanswered += 1
+        saved = ["leased_until", "unanswered", "next_check_at", "updated_at"]
+        if payment.status in OPEN:
+            if payment.unanswered < UNANSWERED_RETRIES:
+                payment.next_check_at = now + RETRY
+            else:
+                payment.unanswered = 0
+                payment.next_check_at = _next_question(payment, PaymentState(payment.status), now)
+        payment.save(update_fields=saved)
+    return payment
+
+
+def _next_question(payment: PaymentTransaction, status: PaymentState, now: datetime) -> datetime | None:
+    if status not in OPEN or payment.initiated_at is None:
+        return None
+    # Past the horizon a gateway that still says "pending" is asked daily.
+    return next_check(payment.initiated_at, now) or now + DAILY
+
+
+def _price(plan: str, gateway: Gateway) -> PlanPrice:
+    found = Plan.objects.filter(code=plan).first()
+    if found is None or found.code != plan:
+        raise NotForSale(plan, "there is no such plan")
+    if not found.is_active:
+        raise NotForSale(plan, "it is no longer for sale")
+    price = found.default_price()
+    if price is None or price.amount_minor == 0:
+        raise NotForSale(plan, "it is free")
+    if price.currency not in gateway.currencies:
+        raise NotForSale(plan, f"{gateway.label} does not take {price.currency}")
+    return price
+
+
+def _open_purchase(organization: Model, price: PlanPrice, now: datetime) -> str | None:
+    """The purchase that an earlier, unfinished attempt for the same thing belongs to."""
+    same = PaymentTransaction.objects.filter(
+        organization_id=organization.pk,
+        plan_id=price.plan_id,
+        amount_minor=price.amount_minor,
+        currency=price.currency,
+        interval=price.interval,
+        interval_count=price.interval_count,
+        created_at__gt=now - HORIZON,
+    )
+    latest = same.order_by("-created_at", "-pk").first()
+    if latest is None or Activation.objects.filter(purchase=latest.purchase).exists():
+        return None
+    return latest.purchase
+
+
+def _order(payment: PaymentTransaction, base_url: str = "") -> Order:
+    path = reverse("tenant_billing:gateway_callback", args=[payment.gateway, payment.reference])
+    return Order(
+        reference=payment.reference,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        description=f"{payment.plan_id} plan",
+        return_url=base_url + path,
+        website_url=base_url + "/",
+        gateway_reference=payment.gateway_reference,
+    )
+
+
+def _move(
+    payment: PaymentTransaction,
+    target: PaymentState,
+    *,
+    detail: str = "",
+    actor: str = "",
+    data: Mapping[str, Any] | None = None,
+    save: tuple[str, ...] = (),
+) -> None:
+    """Write a new status, if the table allows it, and its line in the log. The only place that does."""
+    source = payment.status
+    if not may_move(source, target):
+        raise IllegalTransition(payment.reference, source, target)
+    payment.status, payment.detail = target, detail
+    payment.save(update_fields=["status", "detail", "updated_at", *save])
+    _log(payment, Kind.MOVED, source=source, to=target, detail=detail, actor=actor, data=data)
+
+
+def _log(
+    payment: PaymentTransaction | None,
+    kind: PaymentEvent.Kind,
+    *,
+    gateway: str = "",
+    reference: str = "",
+    source: str = "",
+    to: str = "",
+    detail: str = "",
+    actor: str = "",
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    PaymentEvent.objects.create(
+        payment=payment,
+        reference=payment.reference if payment else reference,
+        organization_key=payment.organization_key if payment else "",
+        organization_name=payment.organization_name if payment else "",
+        gateway=payment.gateway if payment else gateway,
+        kind=kind,
+        from_status=source,
+        to_status=to,
+        detail=detail[:200],
+        data={name: _short(value) for name, value in (data or {}).items()},
+        actor=actor[:200],
+        at=clock.now(),
+    )
+
+
+def _short(value: Any) -> Any:
+    """Scalars as they are; text and anything else cut to what a log line needs. No NUL: PostgreSQL refuses it."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    return re.sub(r"\x00", "", str(value))[:500]
+
+
+def _locked(payment: PaymentTransaction) -> PaymentTransaction:
+    return PaymentTransaction.objects.select_for_update().get(pk=payment.pk)
+
+
+def _using() -> str:
+    return router.db_for_write(PaymentTransaction)
+
+
+class _Durable(transaction.Atomic):
+    """A transaction that really commits at its end, or refuses to begin: see InsideTransaction."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(_using(), savepoint=True, durable=True)
+        self._what = what
+
+    def __enter__(self) -> None:
+        try:
+            super().__enter__()
+        except RuntimeError as error:
+            raise InsideTransaction(self._what) from error

@@ -1,0 +1,11 @@
+"""Signals, all sent after commit and robustly: a raising receiver never hides a success."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+# Arguments: payment. The organization is on the plan it paid for.
+plan_activated = Signal()
+
+# Arguments: payment. Money came that a person has to look at (payment.detail says why).
+payment_needs_review = Signal()

@@ -1,0 +1,77 @@
+"""Subscriptions: the rows a new organization gets, and what a page or a client is told of them."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from django.db import DatabaseError, router, transaction
+from django.db.models import Exists, Model, OuterRef
+
+from . import clock
+from .conf import conf
+from .models import Plan, Subscription, Usage
+from .models.rows import insert_missing
+from .organizations import organization_model
+
+logger = logging.getLogger("tenant_billing")
+
+BATCH = 500
+
+
+def subscription_of(organization: Model) -> Subscription:
+    """The organization's subscription; created on the fallback plan at first touch."""
+    return Subscription.objects.ensure(organization.pk, clock.now())
+
+
+def usage_of(organization: Model) -> Usage:
+    """The organization's usage row; created at first touch."""
+    found = Usage.objects.filter(organization_id=organization.pk).first()
+    if found is None:
+        insert_missing(Usage, [Usage(organization_id=organization.pk)], ["organization"])
+        found = Usage.objects.get(organization_id=organization.pk)
+    return found
+
+
+def welcome(organization: Model) -> bool:
+    """Give a new organization its subscription and usage. False, and nothing raised, where that cannot be yet:
+    a sign-up never fails because of billing, and first touch makes the rows up later.
+    """
+    try:
+        with transaction.atomic(using=router.db_for_write(Subscription)):
+            if not Plan.objects.filter(pk=conf.fallback_plan).exists():
+                return False
+            subscription_of(organization)
+            usage_of(organization)
+    except DatabaseError as error:
+        logger.warning("No billing rows yet for new organization %s: %s", organization.pk, type(error).__name__)
+        return False
+    return True
+
+
+def organizations_without_rows() -> list[Any]:
+    """Keys of organizations that lack a subscription or a usage row."""
+    return list(
+        organization_model()
+        ._default_manager.exclude(
+            Exists(Subscription.objects.filter(organization_id=OuterRef("pk")))
+            & Exists(Usage.objects.filter(organization_id=OuterRef("pk")))
+        )
+        .values_list("pk", flat=True)
+    )
+
+
+def backfill(keys: list[Any], now: datetime) -> None:
+    """Create the subscription and usage rows that these organizations lack, in batches."""
+    for start in range(0, len(keys), BATCH):
+        batch = keys[start : start + BATCH]
+        insert_missing(
+            Subscription,
+            [
+                Subscription(organization_id=key, plan_id=conf.fallback_plan, anchor=now, period_start=now)
+                for key in batch
+            ],
+            ["organization"],
+        )
+        insert_missing(Usage, [Usage(organization_id=key) for key in batch], ["organization"])

@@ -1,0 +1,1 @@
+"""Views translate; services decide."""

@@ -1,0 +1,50 @@
+"""Where gateways send payers back: one route for all of them. A claim is logged, then the gateway is asked."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET
+
+from .. import payments
+from ..exceptions import CallbackRejected
+from ..gateways.registry import gateway_aliases, get_gateway
+from .pages import not_found
+from .shared import actor_of, result_url
+
+
+@never_cache
+@csrf_exempt
+@login_not_required
+@transaction.non_atomic_requests
+@require_GET
+def callback(request: HttpRequest, gateway: str, reference: str | None = None) -> HttpResponse:
+    """Needs no cookie and believes nothing: whatever the query says, only the gateway's own answer settles.
+
+    A browser that brings the gateway's own reference is shown how the payment stands. Anybody else learns nothing:
+    our reference is no capability.
+    """
+    if gateway not in gateway_aliases():
+        raise Http404
+    try:
+        claim = get_gateway(gateway).read_callback(request)
+    except CallbackRejected as error:
+        payments.record_rejected(gateway, reference or "", str(error), actor=actor_of(request))
+        raise
+    named = reference or claim.reference or ""
+    payment = payments.find(gateway, named) if named else None
+    fits = payments.record_claim(gateway, claim, payment, actor=actor_of(request))
+    if payment is None:
+        return not_found(request, _("There is no such payment."))
+    payment = payments.settle(payment, actor="callback")
+    target = result_url(payment) if fits else reverse("tenant_billing:payments")
+    response = HttpResponseRedirect(target)
+    response.status_code = HTTPStatus.SEE_OTHER
+    return response

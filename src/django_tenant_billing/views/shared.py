@@ -1,0 +1,88 @@
+"""What the views share: the base URL, the actor, the token of a result page, and values as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from .. import clock
+from ..conf import conf
+from ..decisions import Decision
+from ..exceptions import GatewayNotConfigured
+from ..models import PaymentTransaction, Subscription
+
+
+def base_url(request: HttpRequest) -> str:
+    """Where gateways send payers back: the setting, never the Host header outside DEBUG."""
+    if conf.public_base_url is not None:
+        return conf.public_base_url
+    if settings.DEBUG:
+        return f"{request.scheme}://{request.get_host()}"
+    raise GatewayNotConfigured(
+        "TENANT_BILLING_PUBLIC_BASE_URL is not set, so no gateway could send a payer back. "
+        'Set it: TENANT_BILLING_PUBLIC_BASE_URL = "https://app.example.com"'
+    )
+
+
+def actor_of(request: HttpRequest) -> str:
+    """Who did it, as text: users come and go, the log stays."""
+    user = getattr(request, "user", None)
+    return f"user {user.pk}: {user}" if user is not None and user.is_authenticated else ""
+
+
+def result_token(payment: PaymentTransaction) -> str:
+    """The 256 bits that let somebody without a session see how one payment stands. Derived, so never stored."""
+    return salted_hmac("tenant_billing.result", payment.reference, algorithm="sha256").hexdigest()
+
+
+def result_url(payment: PaymentTransaction) -> str:
+    """The clean address a payer lands on."""
+    return reverse("tenant_billing:result", args=[payment.reference, result_token(payment)])
+
+
+def token_fits(payment: PaymentTransaction, token: str) -> bool:
+    return constant_time_compare(token, result_token(payment))
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """One feature of the usage answer."""
+    return {
+        "used": decision.used,
+        "limit": decision.limit,
+        "remaining": decision.remaining,
+        "percent": decision.percent,
+        "resets_at": moment_json(decision.period_end),
+        "allowed": decision.allowed,
+    }
+
+
+def subscription_json(subscription: Subscription) -> dict[str, Any]:
+    """What was bought and what is in force."""
+    return {
+        "plan": subscription.plan_in_force(clock.now()),
+        "bought_plan": subscription.plan_id,
+        "period_start": moment_json(subscription.period_start),
+        "period_end": moment_json(subscription.period_end),
+    }
+
+
+def payment_json(payment: PaymentTransaction) -> dict[str, Any]:
+    """A payment as its organization sees it. ``payment_id`` and ``reference`` are one thing."""
+    return {
+        "payment_id": payment.reference,
+        "reference": payment.reference,
+        "gateway": payment.gateway,
+        "plan": payment.plan_id,
+        "amount": payment.amount,
+        "amount_minor": payment.amount_minor,
+        "currency": payment.currency,
+    }
+
+
+def moment_json(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

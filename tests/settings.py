@@ -1,0 +1,80 @@
+"""Settings of the test project. DTB_DB chooses the database: sqlite (default), postgres or mariadb."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import environ
+
+DTB_DB = os.environ.get("DTB_DB", "sqlite")
+SECRET_KEY = "tests only"
+DEBUG = False
+ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
+USE_TZ = True
+TIME_ZONE = "Asia/Kathmandu"
+DEFAULT_AUTO_FIELD = os.environ.get("DTB_AUTO_FIELD", "django.db.models.BigAutoField")
+SCRATCH = Path(tempfile.gettempdir()) / f"dtb-{os.environ.get('PYTEST_XDIST_TESTRUNUID', str(os.getpid()))[:8]}"
+
+
+def database() -> dict[str, Any]:
+    if "DATABASE_URL" in os.environ:
+        return dict(environ.Env().db("DATABASE_URL"))
+    if DTB_DB == "postgres":
+        # HOST and PORT come from the server that conftest.py starts.
+        return {"ENGINE": "django.db.backends.postgresql", "NAME": "dtb", "USER": "postgres"}
+    if DTB_DB == "mariadb":
+        return {
+            "ENGINE": "django.db.backends.mysql",
+            "NAME": "dtb",
+            "USER": os.environ.get("DTB_MARIADB_USER", "root"),
+            "OPTIONS": {"unix_socket": os.environ.get("DTB_MARIADB_SOCKET", "/run/mysqld/mysqld.sock")},
+        }
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": SCRATCH.with_suffix(".sqlite3"),
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 60, "init_command": "PRAGMA journal_mode=WAL;"},
+        # A file, not memory: races and kills need a database that several processes share.
+        "TEST": {"NAME": str(SCRATCH.with_suffix(".test.sqlite3"))},
+    }
+
+
+DATABASES = {"default": database()}
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "tests.testapp",
+    "django_tenant_billing",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "tests.testapp.middleware.organization_from_header",
+]
+ROOT_URLCONF = "tests.testapp.urls"
+STATIC_URL = "static/"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+TENANT_BILLING_ORGANIZATION_MODEL = "testapp.Organization"
