@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connections
 
+from django_tenant_billing.contrib.simulator.server import Server, running_server
 from django_tenant_billing.testing import seed_catalogue
 from tests.testapp.models import Organization
 
@@ -56,3 +57,29 @@ def organization(catalogue: None) -> Organization:
 @pytest.fixture
 def user(db: None) -> User:
     return User.objects.create_user("samir", password="secret")
+
+
+@pytest.fixture(scope="session")
+def simulator_server() -> Iterator[Server]:
+    """The wallet simulator on a loopback port: real HTTP."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def simulator(simulator_server: Server, settings: Any) -> Server:
+    """The simulator, and a site that is configured to use it."""
+    use_simulator(settings, simulator_server.url)
+    return simulator_server
+
+
+def use_simulator(settings: Any, url: str) -> None:
+    settings.TENANT_BILLING_MODE = "sandbox"
+    settings.TENANT_BILLING_ALLOW_SIMULATOR = True
+    settings.TENANT_BILLING_PUBLIC_BASE_URL = "http://testserver"
+    settings.TENANT_BILLING_GATEWAYS = {
+        "khalti": {
+            "BACKEND": "django_tenant_billing.gateways.khalti.KhaltiGateway",
+            "OPTIONS": {"secret_key": "simulated_secret_key", "base_url": f"{url}api/v2/"},
+        }
+    }

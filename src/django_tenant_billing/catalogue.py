@@ -25,16 +25,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import TextChoices
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from .conf import conf
 from .exceptions import InvalidCatalogue
-from .money import to_minor
+from .money import MINOR_UNITS, to_minor
 from .periods import Interval
 
 MAX_LIMIT = 2**53 - 1
 """The largest limit: what JavaScript reads exactly, far below the 2**63 - 1 that stands for unlimited in SQL."""
+
+MAX_LABEL = 80
+"""Characters of a label or a plan's name, as their columns hold."""
 
 
 class FeatureKind(TextChoices):
@@ -99,9 +103,14 @@ DEFAULT: Mapping[str, Any] = {
 
 
 def default_catalogue(*, count: Mapping[str, str]) -> dict[str, Any]:
-    """The package's own catalogue, to use in settings, with functions that count what exists: ``{slug: path}``."""
+    """The package's own catalogue, to use in settings, with functions that count what exists: ``{slug: path}``.
+
+    Raises InvalidCatalogue.
+    """
     raw = deepcopy(dict(DEFAULT))
     for slug, path in count.items():
+        if slug not in raw["features"]:
+            raise InvalidCatalogue(f"count.{slug}", f"there is no such feature{_suggestion(slug, raw['features'])}")
         raw["features"][slug]["count"] = path
     return raw
 
@@ -131,6 +140,8 @@ def _feature(slug: str, raw: Any) -> FeatureSpec:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,49}", slug):
         raise InvalidCatalogue(where, "a slug is at most 50 characters of a-z, 0-9 and _, and starts with a letter")
     _only(raw, where, required={"singular", "plural", "kind"}, optional={"count"})
+    for name in ("singular", "plural"):
+        _label(raw[name], f"{where}.{name}")
     if raw["kind"] not in FeatureKind.values:
         raise InvalidCatalogue(f"{where}.kind", f"{raw['kind']!r} is none of {', '.join(FeatureKind.values)}")
     count = raw.get("count")
@@ -155,8 +166,9 @@ def _plan(code: str, raw: Any, slugs: list[str]) -> PlanSpec:
         price_minor = to_minor(raw["price"])
     except (ValueError, TypeError) as error:
         raise InvalidCatalogue(f"{where}.price", str(error)) from error
-    if price_minor < 0:
-        raise InvalidCatalogue(f"{where}.price", "a price is not negative")
+    if not 0 <= price_minor <= MAX_LIMIT:
+        raise InvalidCatalogue(f"{where}.price", f"a price is from 0 to {MAX_LIMIT // MINOR_UNITS}")
+    _label(raw.get("name", code), f"{where}.name")
     interval, count = raw.get("interval", "month"), raw.get("interval_count", 1)
     if interval not in list(Interval):
         raise InvalidCatalogue(f"{where}.interval", f"{interval!r} is none of {', '.join(Interval)}")
@@ -183,7 +195,15 @@ def _plan(code: str, raw: Any, slugs: list[str]) -> PlanSpec:
 def _items(raw: Any, where: str) -> Iterable[tuple[str, Any]]:
     if not isinstance(raw, Mapping) or not raw:
         raise InvalidCatalogue(where, "this must be a dictionary with at least one entry")
+    for name in raw:
+        if not isinstance(name, str):
+            raise InvalidCatalogue(where, f"{name!r} is not text")
     return raw.items()
+
+
+def _label(raw: Any, where: str) -> None:
+    if not isinstance(raw, str | Promise) or not 1 <= len(str(raw)) <= MAX_LABEL:
+        raise InvalidCatalogue(where, f"{raw!r} is not text of 1 to {MAX_LABEL} characters")
 
 
 def _only(raw: Any, where: str, *, required: set[str], optional: Iterable[str] = ()) -> None:
@@ -194,7 +214,7 @@ def _only(raw: Any, where: str, *, required: set[str], optional: Iterable[str] =
     known = {*required, *optional}
     for name in raw:
         if name not in known:
-            raise InvalidCatalogue(where, f"unknown entry {name!r}{_suggestion(name, known)}")
+            raise InvalidCatalogue(where, f"unknown entry {name!r}{_suggestion(str(name), known)}")
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ The ids are listed in docs/checks.md; an id is never reused.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,14 +77,20 @@ def check_gateways(**_kwargs: Any) -> list[CheckMessage]:
         messages.append(
             Error(f"TENANT_BILLING_MODE is {conf.mode!r}.", 'Set it to "live" or "sandbox".', id=f"{TAG}.E006")
         )
-    for alias in gateway_aliases():
+        return messages  # Without a mode no gateway can say where it is.
+    problems: list[str] = []
+    if isinstance(conf.gateways, Mapping):
+        aliases = gateway_aliases()
+    else:
+        aliases = []
+        problems.append(f"TENANT_BILLING_GATEWAYS must be a dictionary, not a {type(conf.gateways).__name__}.")
+    for alias in aliases:
         try:
-            gateway = get_gateway(alias)
+            messages.extend(get_gateway(alias).check())
         except GatewayNotConfigured as error:
-            messages.append(Error(str(error), "docs/settings.md shows the shape.", id=f"{TAG}.E007"))
-        else:
-            messages.extend(gateway.check())
-    if gateway_aliases() and not settings.DEBUG:
+            problems.append(str(error))
+    messages.extend(Error(problem, "docs/settings.md shows the shape.", id=f"{TAG}.E007") for problem in problems)
+    if aliases and not settings.DEBUG:
         messages.extend(_check_production())
     return messages
 
@@ -99,7 +105,7 @@ def _check_production() -> list[CheckMessage]:
                 id=f"{TAG}.E008",
             )
         )
-    scheme = urlsplit(conf.public_base_url or "").scheme
+    scheme = _scheme(conf.public_base_url or "")
     if scheme != "https" and not (scheme == "http" and conf.allow_simulator):
         messages.append(
             Error(
@@ -140,7 +146,9 @@ def check_databases(*, databases: Sequence[str] | None = None, **_kwargs: Any) -
                 id=f"{TAG}.W002",
             )
         )
-    if connection.vendor == "mysql" and options.get("isolation_level", "read committed").lower() != "read committed":
+    # None there leaves it to the server, whose own default is REPEATABLE READ.
+    isolation = str(options.get("isolation_level", "read committed")).lower()
+    if connection.vendor == "mysql" and isolation != "read committed":
         messages.append(
             Warning(
                 f"The database {using!r} does not run at READ COMMITTED: counting meets deadlocks and stale reads.",
@@ -169,6 +177,15 @@ def register_checks() -> None:
     register(check_gateways, TAG)
     register(check_deploy, TAG, deploy=True)
     register(check_databases, Tags.database)
+
+
+def _scheme(url: str) -> str:
+    """The scheme of a URL that names a host; else nothing."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return parts.scheme if parts.hostname else ""
 
 
 def _loadable(value: str | Callable[..., Any] | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, localcontext
 
 from django.utils import numberformat
 
@@ -23,7 +23,8 @@ def to_minor(amount: int | str | Decimal) -> int:
     if isinstance(amount, bool | float):
         raise ValueError(f"{amount!r} is not money: write it as an int, a Decimal or a string")
     try:
-        minor = Decimal(amount) * MINOR_UNITS
+        with localcontext(Context(traps=[Inexact, InvalidOperation, Overflow])):  # never rounded in silence
+            minor = Decimal(amount) * MINOR_UNITS
     except ArithmeticError:
         minor = Decimal("NaN")
     if not minor.is_finite() or minor != minor.to_integral_value():

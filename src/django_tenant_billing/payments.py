@@ -337,7 +337,7 @@ def _move(
     """Write a new status, if the table allows it, and its line in the log. The only place that does."""
     source = payment.status
     if not may_move(source, target):
-        raise IllegalTransition(payment.reference, source, target)
+        raise IllegalTransition(payment.reference, str(source), str(target))
     payment.status, payment.detail = target, detail
     payment.save(update_fields=["status", "detail", "updated_at", *save])
     _log(payment, Kind.MOVED, source=source, to=target, detail=detail, actor=actor, data=data)

@@ -60,12 +60,13 @@ def extended(anchor: datetime, end: datetime, interval: Interval, count: int, zo
 
     Counted from the anchor: the first boundary that lies ``count`` whole intervals after ``end``.
     """
-    if interval is Interval.DAY:
-        return add(end, interval, count, zone)
-    unit = 12 if interval is Interval.YEAR else 1
     there, then = end.astimezone(zone), anchor.astimezone(zone)
-    months = (there.year - then.year) * 12 + there.month - then.month + count * unit
-    renewed = add(anchor, Interval.MONTH, months, zone)
+    if interval is Interval.DAY:
+        step, passed, more = Interval.DAY, (there.date() - then.date()).days, count
+    else:
+        step, passed = Interval.MONTH, (there.year - then.year) * 12 + there.month - then.month
+        more = count * 12 if interval is Interval.YEAR else count
+    if add(anchor, step, passed, zone) == end:
+        return add(anchor, step, passed + more, zone)
     # An end that is no boundary of the anchor (set by hand) must never be shortened by renewing.
-    floor = add(end, interval, count, zone)
-    return renewed if add(anchor, Interval.MONTH, months - count * unit, zone) == end else floor
+    return add(end, interval, count, zone)

@@ -210,8 +210,10 @@ def _open_period(organization: Model, feature: str, kind: FeatureKind, now: date
     with transaction.atomic(using=router.db_for_write(UsageCounter)):
         # The lock keeps a purchase from moving the anchor between reading it and writing the row.
         anchor = Subscription.objects.lock(organization.pk, now).anchor
-        period = month_around(anchor, now, timezone.get_default_timezone())
-        UsageCounter.objects.open_period(organization.pk, feature, period, 0)
+        month = month_around(anchor, now, timezone.get_default_timezone())
+        period = UsageCounter.objects.free_period(organization.pk, feature, month, now)
+        if period is not None:
+            UsageCounter.objects.open_period(organization.pk, feature, period, 0)
 
 
 def _whole(amount: Any) -> None:

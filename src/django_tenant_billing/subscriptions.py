@@ -30,7 +30,8 @@ def usage_of(organization: Model) -> Usage:
     found = Usage.objects.filter(organization_id=organization.pk).first()
     if found is None:
         insert_missing(Usage, [Usage(organization_id=organization.pk)], ["organization"])
-        found = Usage.objects.get(organization_id=organization.pk)
+        # Where the row was written: a replica may not have it yet.
+        found = Usage.objects.using(router.db_for_write(Usage)).get(organization_id=organization.pk)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Model
 
@@ -24,10 +24,12 @@ def seed_catalogue() -> None:
 
 
 def subscribe(organization: Model, plan: str, *, until: datetime | None = None) -> Subscription:
-    """Put an organization on a plan without a payment; ``until`` None never ends."""
+    """Put an organization on a plan without a payment; ``until`` None never ends, and may lie in the past."""
     subscription = Subscription.objects.ensure(organization.pk, clock.now())
     subscription.plan_id, subscription.period_end = plan, until
-    subscription.save(update_fields=["plan", "period_end", "updated_at"])
+    if until is not None and until <= subscription.period_start:
+        subscription.period_start = until - timedelta(days=1)
+    subscription.save(update_fields=["plan", "period_start", "period_end", "updated_at"])
     return subscription
 
 

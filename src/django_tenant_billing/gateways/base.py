@@ -115,6 +115,8 @@ class Gateway(ABC):
 
 
 MAX_PARAMETER = 500
+INVISIBLE = dict.fromkeys(map(ord, "\u00a0\u200c\u200d"))
+"""No-break space and the joiners that Nepali words are written with: not printable to Python, yet innocent."""
 
 
 def single_parameters(request: HttpRequest) -> dict[str, str]:
@@ -126,7 +128,7 @@ def single_parameters(request: HttpRequest) -> dict[str, str]:
         value = values[0]
         if len(name) > 50 or len(value) > MAX_PARAMETER:
             raise CallbackRejected(f"The parameter {name[:50]!r} is longer than anything a gateway sends.")
-        if not (name + value).isprintable():
+        if not (name + value).translate(INVISIBLE).isprintable():
             raise CallbackRejected(f"The parameter {name[:50]!r} has characters that no gateway sends.")
         parameters[name] = value
     return parameters

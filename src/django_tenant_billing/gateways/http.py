@@ -77,23 +77,28 @@ def post_json(url: str, payload: Mapping[str, Any], auth: AuthBase, *, seconds: 
     """
     ends = time.monotonic() + seconds
     try:
-        status, raw = _exchange(url, payload, auth, seconds)
+        status, body = _exchange(url, payload, auth, seconds)
     except (requests.RequestException, OSError, ValueError) as error:
         problem = type(error).__name__
         timed_out = isinstance(error, requests.Timeout)
     else:
         problem, timed_out = "", False
-    # Fresh errors, outside the except block: the frames below hold the prepared request with its credentials.
+    # Fresh errors, outside the except block: the frames below hold the prepared request with its credentials, and the
+    # text of an answer that may repeat them.
     if timed_out or time.monotonic() >= ends:
         raise GatewayTimeout(f"The gateway did not answer within {seconds:g} seconds.")
     if problem:
         raise GatewayUnavailable(f"The gateway could not be reached ({problem}).")
-    return Answer(status, _object(status, raw))
+    if body is None:
+        raise GatewayUnavailable(f"The gateway answered HTTP {status} with something that is no JSON object.")
+    return Answer(status, body)
 
 
 @sensitive_variables()
-def _exchange(url: str, payload: Mapping[str, Any], auth: AuthBase, seconds: float) -> tuple[int, bytes]:
-    with _deadline(seconds) as adapter, requests.Session() as session:
+def _exchange(
+    url: str, payload: Mapping[str, Any], auth: AuthBase, seconds: float
+) -> tuple[int, Mapping[str, Any] | None]:
+    with _deadline(seconds) as adapter, _Session() as session:
         session.trust_env = False  # no proxies, no .netrc: where secrets go is not for the environment to say
         session.mount("https://", adapter)
         session.mount("http://", adapter)
@@ -111,7 +116,14 @@ def _exchange(url: str, payload: Mapping[str, Any], auth: AuthBase, seconds: flo
                 raw += chunk
                 if len(raw) > MAX_BYTES:
                     raise ValueError("the answer is too large")
-            return response.status_code, raw
+            return response.status_code, _object(raw)
+
+
+class _Session(requests.Session):
+    """Sees no redirects. Without ``allow_redirects`` requests still prepares one, and reads its whole body for that."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
 
 
 class _WatchingAdapter(HTTPAdapter):
@@ -174,14 +186,12 @@ def _deadline(seconds: float) -> Iterator[_WatchingAdapter]:
         adapter.release()
 
 
-def _object(status: int, raw: bytes) -> Mapping[str, Any]:
-    """One JSON object, read strictly: no duplicate keys, no NaN, numbers with a point kept as text."""
+def _object(raw: bytes) -> Mapping[str, Any] | None:
+    """One JSON object, read strictly: no duplicate keys, no NaN, numbers with a point kept as text. Else None."""
     body: Any = None
     with suppress(ValueError, RecursionError):
         body = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=str)
-    if not isinstance(body, dict):
-        raise GatewayUnavailable(f"The gateway answered HTTP {status} with something that is no JSON object.")
-    return body
+    return body if isinstance(body, dict) else None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,10 +7,11 @@ webhook: the browser comes back with an unsigned query, and only a lookup proves
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.core.checks import CheckMessage, Error
 from django.http import HttpRequest
@@ -61,7 +62,7 @@ class KhaltiGateway(Gateway):
     @property
     def base_url(self) -> str:
         """Where the API is: the option, else the host of the mode; ends in a slash."""
-        return (self._base_url or HOSTS[conf.mode]).rstrip("/") + "/"
+        return (self._base_url or HOSTS.get(conf.mode, "")).rstrip("/") + "/"
 
     def start_checkout(self, order: Order) -> Checkout:
         """POST epayment/initiate/. Not idempotent as documented, so never sent twice."""
@@ -126,7 +127,7 @@ class KhaltiGateway(Gateway):
             messages.append(
                 Error("Khalti has no secret_key.", "Add to .env: KHALTI_SECRET_KEY=...", id="tenant_billing.E011")
             )
-        parts = urlsplit(self.base_url)
+        parts = _split(self.base_url)
         other = {"live": "sandbox", "sandbox": "live"}.get(conf.mode, "")
         if is_loopback(parts.hostname):
             if not conf.allow_simulator:
@@ -148,7 +149,7 @@ class KhaltiGateway(Gateway):
         return messages
 
     def _post(self, path: str, payload: Mapping[str, Any]) -> Answer:
-        if is_loopback(urlsplit(self.base_url).hostname) and not conf.allow_simulator:
+        if is_loopback(_split(self.base_url).hostname) and not conf.allow_simulator:
             raise GatewayUnavailable(
                 "Khalti's base_url is this machine, and TENANT_BILLING_ALLOW_SIMULATOR is not set."
             )
@@ -159,7 +160,8 @@ class KhaltiGateway(Gateway):
 
     def _trust_payment_url(self, url: str) -> None:
         """Raise GatewayUnavailable unless the payer would land at Khalti, or at our own simulator."""
-        parts, base = urlsplit(url), urlsplit(self.base_url)
+        # urlsplit drops line breaks and leading spaces; the payer's browser gets the text as it came.
+        parts, base = _split(url if re.fullmatch(r"[!-~]+", url) else ""), _split(self.base_url)
         genuine = parts.scheme == "https" and parts.netloc == PAYMENT_HOSTS.get(conf.mode)
         simulated = is_loopback(base.hostname) and (parts.scheme, parts.netloc) == (base.scheme, base.netloc)
         if not genuine and not simulated:
@@ -174,6 +176,14 @@ def is_loopback(host: str | None) -> bool:
         return ipaddress.ip_address(host or "").is_loopback
     except ValueError:
         return False
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL; of the empty one where this is none, such as ``https://[``."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _is_id(value: Any) -> bool:

@@ -161,6 +161,11 @@ class PaymentEventQuerySet(models.QuerySet["PaymentEvent"]):
     def bulk_update(self, *args: Any, **kwargs: Any) -> int:
         raise AppendOnly
 
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[PaymentEvent]:
+        if kwargs.get("update_conflicts"):
+            raise AppendOnly
+        return super().bulk_create(*args, **kwargs)
+
 
 class PaymentEvent(models.Model):
     """One line of the log: an attempt, a claim, a proof, a step, a refusal. Written once, for ever.

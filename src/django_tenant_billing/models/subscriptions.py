@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db import models
+from django.db import models, router
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -29,13 +29,17 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
                 organization_id=organization_id, plan_id=conf.fallback_plan, anchor=now, period_start=now
             )
             insert_missing(Subscription, [row], ["organization"])
-            found = self.get(organization_id=organization_id)
+            # Where the row was written: a replica may not have it yet.
+            found = self.using(router.db_for_write(Subscription)).get(organization_id=organization_id)
         return found
 
     def lock(self, organization_id: Any, now: datetime) -> Subscription:
         """The same, locked until the transaction ends. Taken after a payment's row and before any counter's."""
-        self.ensure(organization_id, now)
-        return self.select_for_update().get(organization_id=organization_id)
+        found = self.select_for_update().filter(organization_id=organization_id).first()
+        if found is None:
+            self.ensure(organization_id, now)
+            found = self.select_for_update().get(organization_id=organization_id)
+        return found
 
 
 class Subscription(models.Model):

@@ -18,7 +18,7 @@ from ..conf import conf
 from ..decisions import Decision
 from ..exceptions import CatalogueMissing, UnknownFeature
 from ..fields import OrganizationForeignKey, OrganizationOneToOneField
-from ..periods import FOREVER, month_around
+from ..periods import FOREVER, Period, month_around
 from .plans import Feature
 from .rows import insert_missing
 from .statements import CONSUME, GIVE_BACK, LOOK_ALL, LOOK_ONE
@@ -70,7 +70,25 @@ class UsageCounterQuerySet(models.QuerySet["UsageCounter"]):
             raise CatalogueMissing
         return [_look(row, using, now, amount) for row in rows]
 
-    def open_period(self, organization_id: Any, feature: str, period: tuple[datetime, datetime], used: int) -> None:
+    def free_period(self, organization_id: Any, feature: str, month: Period, now: datetime) -> Period | None:
+        """The part of the month around ``now`` that no other period covers; None where one covers ``now``.
+
+        A purchase cuts periods short, and whoever read the time before it comes late: two rows must never overlap.
+        """
+        start, end = month
+        overlapping = self.filter(
+            organization_id=organization_id, feature_id=feature, period_start__lt=end, period_end__gt=start
+        )
+        for other_start, other_end in overlapping.values_list("period_start", "period_end"):
+            if other_start <= now < other_end:
+                return None
+            if other_end <= now:
+                start = max(start, other_end)
+            else:
+                end = min(end, other_start)
+        return Period(start, end)
+
+    def open_period(self, organization_id: Any, feature: str, period: Period, used: int) -> None:
         """Create the counter row of this period if it is missing."""
         row = UsageCounter(
             organization_id=organization_id, feature_id=feature, period_start=period[0], period_end=period[1],

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...catalogue import counter_for
+from ...exceptions import UnknownFeature
 from ...models import Feature
 from ...organizations import organization_model
 from ...quotas import recount
@@ -25,9 +27,14 @@ class Command(BaseCommand):
         for slug in slugs:
             if counter_for(slug) is None:
                 raise CommandError(f"{slug!r} has no count= in TENANT_BILLING_CATALOGUE, so nothing can be recounted.")
+            if not Feature.objects.filter(pk=slug).exists():
+                raise CommandError(str(UnknownFeature(slug)))
         organizations = organization_model()._default_manager.all()
         if organization is not None:
-            organizations = organizations.filter(pk=organization)
+            try:
+                organizations = organizations.filter(pk=organization)
+            except (ValueError, ValidationError):  # not even the shape of a key
+                organizations = organizations.none()
             if not organizations.exists():
                 raise CommandError(f"There is no organization with key {organization!r}.")
         looked = repaired = 0

@@ -1,0 +1,21 @@
+"""The log is the truth: folded from its first line, it gives the state of every payment."""
+
+from __future__ import annotations
+
+from django_tenant_billing.models import Activation, PaymentTransaction
+from django_tenant_billing.states import SETTLED, may_move
+
+
+def assert_log_folds_to_state() -> None:
+    """Every status was reached by legal steps that are all in the log; exactly the settled were activated."""
+    for payment in PaymentTransaction.objects.prefetch_related("events"):
+        status = ""
+        for event in payment.events.all():
+            if event.kind == "started":
+                status = event.to_status
+            elif event.kind == "moved":
+                assert event.from_status == status
+                assert may_move(event.from_status, event.to_status)
+                status = event.to_status
+        assert status == payment.status
+        assert Activation.objects.filter(payment=payment).exists() == (payment.status in SETTLED)

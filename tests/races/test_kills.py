@@ -1,0 +1,171 @@
+"""SIGKILL before and after each statement and commit: nothing paid is lost, nothing is counted without its row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, connections, transaction
+from django.test import Client
+
+from django_tenant_billing import clock, payments, quotas
+from django_tenant_billing.models import Activation, PaymentTransaction, Subscription, UsageCounter
+from django_tenant_billing.testing import seed_catalogue
+from tests.conftest import use_simulator
+from tests.folding import assert_log_folds_to_state
+from tests.races.harness import KillPoint, die_at, kill_at, points_of, simulator_process
+from tests.races.test_payment_races import deliver, paid_at_the_wallet
+from tests.testapp.models import Customer, Organization
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(scope="module")
+def wallet() -> Iterator[str]:
+    with simulator_process() as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _site(settings: Any, wallet: str) -> None:
+    use_simulator(settings, wallet)
+    seed_catalogue()
+
+
+def lease_is_over() -> None:
+    PaymentTransaction.objects.exclude(leased_until=None).update(leased_until=clock.now() - timedelta(days=1))
+
+
+def assert_active_once(payment: PaymentTransaction) -> None:
+    payment.refresh_from_db()
+    subscription = Subscription.objects.get(organization_id=payment.organization_id)
+    assert payment.status == "paid"
+    assert subscription.plan_in_force(clock.now()) == "PRO"
+    assert Activation.objects.filter(payment=payment).count() == 1
+    assert subscription.period_end is not None
+    assert subscription.period_end - subscription.period_start <= timedelta(days=31)
+
+
+def settle_points(wallet: str) -> list[KillPoint]:
+    rehearsal = paid_at_the_wallet(wallet, "rehearsal")
+    return points_of(lambda: payments.settle(rehearsal))
+
+
+@pytest.mark.parametrize("repair", ["callback", "sweep"])
+def test_settle_killed_anywhere_is_finished_by_one_more_callback_or_sweep(wallet: str, repair: str) -> None:
+    points = settle_points(wallet)
+    assert len(points) > 30
+    for point in points:
+        payment = paid_at_the_wallet(wallet, f"{point}"[:80])
+        assert kill_at(point, lambda p=payment: payments.settle(p))
+        assert_log_folds_to_state()
+        lease_is_over()
+        if repair == "callback":
+            assert deliver(payment) == 303
+        else:
+            with clock.moved(timedelta(minutes=2)):
+                payments.reconcile()
+        assert_active_once(payment)
+    assert_log_folds_to_state()
+
+
+def settle_in_two_commits(payment: PaymentTransaction) -> None:
+    """What most code does: confirm, commit, activate; and on re-entry "already confirmed, so return"."""
+    payment = PaymentTransaction.objects.get(pk=payment.pk)
+    if payment.status == "paid":
+        return
+    with transaction.atomic():
+        PaymentTransaction.objects.filter(pk=payment.pk).update(status="paid", paid_at=clock.now())
+    PaymentTransaction.objects.get(pk=payment.pk).activate_plan()
+
+
+def test_two_commits_lose_the_activation_when_killed_between_them(wallet: str) -> None:
+    rehearsal = paid_at_the_wallet(wallet, "rehearsal")
+    points = points_of(lambda: settle_in_two_commits(rehearsal))
+    lost = 0
+    for point in points:
+        payment = paid_at_the_wallet(wallet, f"{point}"[:80])
+        assert kill_at(point, lambda p=payment: settle_in_two_commits(p))
+        settle_in_two_commits(payment)
+        lost += not Activation.objects.filter(payment=payment).exists()
+    assert lost > 0
+
+
+def test_start_killed_anywhere_leaves_nothing_that_could_be_paid_unseen(wallet: str) -> None:
+    organization = Organization.objects.create(name="Starts")
+
+    def start() -> None:
+        payments.start(organization, "PRO", "khalti", base_url="http://testserver")
+
+    for point in points_of(start):
+        assert kill_at(point, start)
+    assert_log_folds_to_state()
+    with clock.moved(timedelta(minutes=16)):
+        payments.reconcile()
+    assert not PaymentTransaction.objects.filter(status="created").exists()
+    assert not Activation.objects.exists()
+
+
+@pytest.fixture
+def browser() -> Client:
+    client = Client(headers={"X-Organization": str(Organization.objects.create(name="Forms").pk)})
+    client.force_login(User.objects.create_user("killed"))
+    return client
+
+
+def rows_and_count() -> tuple[int, int]:
+    return Customer.objects.count(), sum(UsageCounter.objects.values_list("used", flat=True))
+
+
+def test_a_form_view_under_the_mixin_killed_anywhere_leaves_rows_and_count_equal(browser: Client) -> None:
+    def post() -> None:
+        assert browser.post("/customers/new/", {"name": "Sita"}).status_code == 302
+
+    seen = set()
+    points = points_of(post)
+    assert rows_and_count() == (1, 1)
+    for point in points:
+        Customer.objects.all().delete()
+        UsageCounter.objects.all().delete()
+        assert kill_at(point, post)
+        rows, count = rows_and_count()
+        assert rows == count
+        seen.add(rows)
+    # Killed before its commit nothing is there; killed after it both are.
+    assert seen == {0, 1}
+
+
+def test_counting_first_in_a_commit_of_its_own_leaves_a_count_without_its_row(browser: Client) -> None:
+    """The negative control: the same work, counted outside the transaction of its row."""
+    organization = Organization.objects.get()
+
+    def create() -> None:
+        quotas.consume(organization, "customers")
+        Customer.objects.create(organization=organization, name="Sita")
+
+    unequal = 0
+    for point in points_of(create):
+        Customer.objects.all().delete()
+        UsageCounter.objects.all().delete()
+        assert kill_at(point, create)
+        rows, count = rows_and_count()
+        unequal += rows != count
+    assert unequal > 0
+
+
+def test_the_harness_dies_exactly_where_it_is_told() -> None:
+    deaths: list[str] = []
+
+    def work() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        deaths.append("worked")
+
+    for after in (False, True):
+        die_at(KillPoint(0, after), work, lambda: deaths.append("died"))
+    assert deaths == ["died", "worked", "died", "worked"]
+    assert kill_at(KillPoint(99, after=False), work) is False
+    connections.close_all()

@@ -1,0 +1,571 @@
+"""The one door to a payment's state, against the simulator over real HTTP."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import override_settings
+from django.utils import timezone
+
+from django_tenant_billing import clock, payments, signals
+from django_tenant_billing.contrib.simulator.khalti_payment import Act
+from django_tenant_billing.contrib.simulator.server import Server
+from django_tenant_billing.exceptions import (
+    GatewayNotConfigured,
+    GatewayRejected,
+    GatewayTimeout,
+    GatewayUnavailable,
+    IllegalTransition,
+    InsideTransaction,
+    NotForSale,
+    NotProven,
+)
+from django_tenant_billing.gateways.base import Claim, Outcome, Proof
+from django_tenant_billing.gateways.khalti import KhaltiGateway
+from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction, Plan, PlanPrice, Subscription
+from django_tenant_billing.states import CHECK_AFTER, PaymentState
+from tests.folding import assert_log_folds_to_state
+from tests.testapp.models import Organization
+
+BASE = "http://testserver"
+
+
+@pytest.fixture(autouse=True)
+def _log_rebuilds_every_payment(organization: Organization) -> Any:
+    yield
+    assert_log_folds_to_state()
+
+
+def start(organization: Organization, plan: str = "PRO") -> PaymentTransaction:
+    payment, _checkout = payments.start(organization, plan, "khalti", base_url=BASE, actor="user 1: samir")
+    return payment
+
+
+def pay(server: Server, payment: PaymentTransaction, act: Act = Act.PAY) -> None:
+    assert payment.gateway_reference is not None
+    server.khalti.decide(payment.gateway_reference, act)
+
+
+def fault(server: Server, mode: str, times: int) -> None:
+    server.faults.order({"fault": {"mode": mode, "times": times}})
+
+
+def kinds(payment: PaymentTransaction) -> list[str]:
+    return [f"{event.kind}:{event.to_status or event.detail}" for event in payment.events.all()]
+
+
+def plan_of(organization: Organization) -> str:
+    return Subscription.objects.get(organization=organization).plan_in_force(clock.now())
+
+
+# --- start -----------------------------------------------------------------------------------------------------------
+
+
+def test_start_stores_the_gateways_reference_before_the_payer_leaves(
+    simulator: Server, organization: Organization
+) -> None:
+    payment, checkout = payments.start(organization, "PRO", "khalti", base_url=BASE, actor="user 1: samir")
+    stored = PaymentTransaction.objects.get()
+    assert (stored.status, stored.amount_minor, stored.currency) == ("initiated", 390000, "NPR")
+    assert stored.gateway_reference == payment.gateway_reference == checkout.gateway_reference
+    assert checkout.url.endswith(f"?pidx={stored.gateway_reference}")
+    assert len(stored.reference) == 20
+    assert set(stored.reference) <= set("ABCDEFGHJKLMNPQRSTUVWXYZ23456789-")
+    assert kinds(stored) == ["started:created", "moved:initiated"]
+    assert stored.initiated_at is not None
+    assert stored.next_check_at == stored.initiated_at + CHECK_AFTER[0]
+    assert str(stored) == f"{stored.reference} - PRO - initiated"
+    assert (stored.amount, stored.formatted_amount) == (3900, "NPR 3,900")
+
+
+def test_the_simulator_is_told_our_reference_and_amount(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    assert payment.gateway_reference is not None
+    there = simulator.khalti.find(payment.gateway_reference)
+    assert there.purchase_order_id == payment.reference
+    assert there.amount == 390000
+
+
+@pytest.mark.parametrize(("plan", "why"), [("FREE", "free"), ("GOLD", "no such plan"), ("pro", "no such plan")])
+def test_a_plan_that_cannot_be_bought_stores_nothing(
+    simulator: Server, organization: Organization, plan: str, why: str
+) -> None:
+    with pytest.raises(NotForSale, match=why):
+        start(organization, plan)
+    assert not PaymentTransaction.objects.exists()
+
+
+def test_a_retired_plan_a_plan_without_price_and_a_foreign_currency_are_not_for_sale(
+    simulator: Server, organization: Organization
+) -> None:
+    Plan.objects.filter(pk="PRO").update(is_active=False)
+    with pytest.raises(NotForSale, match="no longer"):
+        start(organization, "PRO")
+    PlanPrice.objects.filter(plan="BASIC").update(currency="USD")
+    with pytest.raises(NotForSale, match="does not take USD"):
+        start(organization, "BASIC")
+    PlanPrice.objects.filter(plan="BASIC").delete()
+    with pytest.raises(NotForSale, match="free"):
+        start(organization, "BASIC")
+    assert not PaymentTransaction.objects.exists()
+
+
+def test_an_unknown_gateway_stores_nothing(simulator: Server, organization: Organization) -> None:
+    with pytest.raises(GatewayNotConfigured, match="'paypal'"):
+        payments.start(organization, "PRO", "paypal", base_url=BASE)
+    assert not PaymentTransaction.objects.exists()
+
+
+def test_a_refusal_of_the_gateway_closes_the_attempt_with_its_reasons(
+    simulator: Server, organization: Organization
+) -> None:
+    PlanPrice.objects.filter(plan="BASIC").update(amount_minor=500)
+    with pytest.raises(GatewayRejected):
+        start(organization, "BASIC")
+    payment = PaymentTransaction.objects.get()
+    assert (payment.status, payment.detail) == ("failed", "initiate_failed")
+    event = payment.events.get(to_status="failed")
+    assert "1000 paisa" in event.data["amount"]
+
+
+def test_a_gateway_that_is_down_closes_the_attempt_as_unknown(simulator: Server, organization: Organization) -> None:
+    fault(simulator, "down", 1)
+    with pytest.raises(GatewayUnavailable):
+        start(organization)
+    payment = PaymentTransaction.objects.get()
+    assert (payment.status, payment.detail) == ("failed", "initiate_unknown")
+
+
+def test_a_gateway_that_stays_silent_meets_the_total_deadline(
+    simulator: Server, organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django_tenant_billing.gateways.http.post_json.__kwdefaults__", {"seconds": 0.3})
+    fault(simulator, "silent", 1)
+    with pytest.raises(GatewayTimeout):
+        start(organization)
+    assert PaymentTransaction.objects.get().detail == "initiate_unknown"
+
+
+def test_two_attempts_for_the_same_thing_share_a_purchase_and_a_later_one_does_not(
+    simulator: Server, organization: Organization
+) -> None:
+    first, again = start(organization), start(organization)
+    other_plan = start(organization, "BASIC")
+    assert first.purchase == again.purchase != other_plan.purchase
+    pay(simulator, first)
+    payments.settle(first)
+    assert start(organization).purchase != first.purchase
+
+
+def test_an_attempt_older_than_the_horizon_is_another_purchase(simulator: Server, organization: Organization) -> None:
+    first = start(organization)
+    with clock.moved(timedelta(days=8)):
+        assert start(organization).purchase != first.purchase
+
+
+# --- settle ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_proved_payment_activates_its_plan_once_however_often_it_is_settled(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    for _time in range(3):
+        settled = payments.settle(payment, actor="callback")
+        assert settled.status == "paid"
+    assert plan_of(organization) == "PRO"
+    activation = Activation.objects.get()
+    assert (activation.payment_id, activation.before_plan) == (payment.pk, "FREE")
+    assert str(activation) == str(payment.pk)
+    assert kinds(payment) == ["started:created", "moved:initiated", "asked:", "proof:Completed", "moved:paid"]
+    settled.refresh_from_db()
+    assert (settled.next_check_at, settled.leased_until) == (None, None)
+    assert settled.gateway_transaction_id
+
+
+@pytest.mark.parametrize(
+    ("act", "status", "said"),
+    [
+        (Act.CANCEL, "canceled", "User canceled"),
+        (Act.EXPIRE, "expired", "Expired"),
+        (Act.PENDING, "pending", "Pending"),
+    ],
+)
+def test_what_the_gateway_says_instead_of_paid_is_stored_and_grants_nothing(
+    simulator: Server, organization: Organization, act: Act, status: str, said: str
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment, act)
+    assert payments.settle(payment).status == status
+    assert f"proof:{said}" in kinds(payment)
+    assert plan_of(organization) == "FREE"
+
+
+def test_an_unpaid_link_stays_open_and_is_asked_about_again(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    before = payment.next_check_at
+    with clock.moved(timedelta(minutes=2)):
+        settled = payments.settle(payment)
+    assert settled.status == "initiated"
+    assert before is not None
+    assert settled.next_check_at is not None
+    assert settled.next_check_at > before
+
+
+def test_a_pending_payment_that_completes_is_activated(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    pay(simulator, payment, Act.PENDING)
+    assert payments.settle(payment).status == "pending"
+    pay(simulator, payment)
+    assert payments.settle(payment).status == "paid"
+    assert plan_of(organization) == "PRO"
+
+
+def test_a_success_that_comes_after_a_cancellation_still_counts(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    pay(simulator, payment, Act.CANCEL)
+    assert payments.settle(payment).status == "canceled"
+    tamper(simulator, payment, status="Completed", transaction_id="LATE1")
+    assert payments.settle(payment).status == "paid"
+    assert plan_of(organization) == "PRO"
+
+
+def test_a_canceled_payment_that_is_asked_again_stays_canceled(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    pay(simulator, payment, Act.CANCEL)
+    payments.settle(payment)
+    assert payments.settle(payment).status == "canceled"
+
+
+def tamper(server: Server, payment: PaymentTransaction, **changes: Any) -> None:
+    assert payment.gateway_reference is not None
+    server.khalti.tamper(payment.gateway_reference, changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"total_amount": 389999}, "amount"),
+        ({"total_amount": 39000000}, "amount"),
+        ({"total_amount": None}, "amount"),
+        ({"pidx": "somebody-elses"}, "reference"),
+        ({"pidx": None}, "reference"),
+        ({"status": "Refunded"}, "refunded_before_activation"),
+        ({"status": "Partially refunded"}, "refunded_before_activation"),
+    ],
+)
+def test_money_that_does_not_fit_waits_for_a_person_and_grants_nothing(
+    simulator: Server, organization: Organization, changes: dict[str, Any], detail: str
+) -> None:
+    payment, control = start(organization), start(Organization.objects.create(name="Control"))
+    pay(simulator, payment)
+    pay(simulator, control)
+    tamper(simulator, payment, **changes)
+    settled = payments.settle(payment)
+    assert (settled.status, settled.detail) == ("review", detail)
+    assert plan_of(organization) == "FREE"
+    assert payments.settle(control).status == "paid"
+
+
+def test_the_second_paid_attempt_of_one_purchase_goes_to_review(simulator: Server, organization: Organization) -> None:
+    first, second = start(organization), start(organization)
+    for payment in (first, second):
+        pay(simulator, payment)
+    assert payments.settle(second).status == "paid"
+    late = payments.settle(first)
+    assert (late.status, late.detail) == ("review", "duplicate")
+    assert Activation.objects.count() == 1
+
+
+def test_two_purchases_both_count(simulator: Server, organization: Organization) -> None:
+    first = start(organization)
+    pay(simulator, first)
+    payments.settle(first)
+    end = Subscription.objects.get().period_end
+    second = start(organization)
+    pay(simulator, second)
+    assert payments.settle(second).status == "paid"
+    extended = Subscription.objects.get().period_end
+    assert end is not None
+    assert extended is not None
+    assert extended - end >= timedelta(days=28)
+
+
+def test_a_transaction_id_that_belongs_to_another_payment_is_not_applied_again(
+    simulator: Server, organization: Organization
+) -> None:
+    first, second = start(organization, "BASIC"), start(organization, "PRO")
+    for payment in (first, second):
+        pay(simulator, payment)
+        tamper(simulator, payment, transaction_id="SAME")
+    assert payments.settle(first).status == "paid"
+    reused = payments.settle(second)
+    assert (reused.status, reused.detail, reused.gateway_transaction_id) == ("review", "transaction_reused", None)
+
+
+def test_money_for_an_organization_that_is_gone_waits_for_a_person(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    organization.delete()
+    settled = payments.settle(payment)
+    assert (settled.status, settled.detail) == ("review", "organization_gone")
+    assert settled.organization_name == "Himal Traders"
+
+
+def test_no_answer_is_never_a_failure_and_is_asked_again_soon(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    fault(simulator, "500", 3)
+    with clock.moved(timedelta(minutes=5)):
+        now = clock.now()
+        waits = []
+        for _time in range(3):
+            settled = payments.settle(payment)
+            assert (settled.status, settled.leased_until) == ("initiated", None)
+            assert settled.next_check_at is not None
+            waits.append(round((settled.next_check_at - now).total_seconds()))
+    assert waits[0] == waits[1] == 60
+    assert waits[2] > 45
+    assert kinds(payment).count("no_answer:GatewayUnavailable") == 3
+    assert payments.settle(payment).status == "paid"
+
+
+def test_no_answer_about_a_canceled_payment_leaves_it_closed(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    pay(simulator, payment, Act.CANCEL)
+    payments.settle(payment)
+    fault(simulator, "down", 1)
+    settled = payments.settle(payment)
+    assert (settled.status, settled.next_check_at) == ("canceled", None)
+
+
+def test_while_one_worker_asks_nobody_else_does(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    PaymentTransaction.objects.update(leased_until=timezone.now() + timedelta(minutes=1))
+    assert payments.settle(payment).status == "initiated"
+    assert "asked:" not in kinds(payment)
+    PaymentTransaction.objects.update(leased_until=timezone.now() - timedelta(hours=12))
+    assert payments.settle(payment).status == "paid"
+
+
+def test_a_payment_that_never_reached_the_gateway_is_not_asked_about(
+    simulator: Server, organization: Organization
+) -> None:
+    fault(simulator, "down", 1)
+    with pytest.raises(GatewayUnavailable):
+        start(organization)
+    payment = PaymentTransaction.objects.get()
+    assert payments.settle(payment).status == "failed"
+    assert "asked:" not in kinds(payment)
+
+
+def test_a_proof_for_a_payment_that_is_over_is_logged_and_changes_nothing(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    payments.settle(payment)
+    late = Proof(outcome=Outcome.CANCELED, status="User canceled", amount_minor=None, gateway_reference=None)
+    assert payments._apply(payment, late, "late").status == "paid"
+    assert kinds(payment)[-1] == "proof:User canceled"
+
+
+def test_the_horizon_expires_what_nobody_paid_and_keeps_asking_about_what_is_pending(
+    simulator: Server, organization: Organization
+) -> None:
+    unpaid, pending = start(organization, "BASIC"), start(organization, "PRO")
+    for payment, said in ((unpaid, Outcome.INITIATED), (pending, Outcome.PENDING)):
+        proof = Proof(outcome=said, status=said.value, amount_minor=None, gateway_reference=payment.gateway_reference)
+        with clock.moved(timedelta(days=7, minutes=1)):
+            payments._apply(payment, proof, "test")
+            payment.refresh_from_db()
+    assert (unpaid.status, unpaid.detail, unpaid.next_check_at) == ("expired", "horizon", None)
+    assert pending.status == "pending"
+    assert pending.next_check_at is not None
+    assert pending.next_check_at > timezone.now() + timedelta(days=7)
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_that_asks_a_gateway_runs_inside_a_transaction(organization: Organization, simulator: Server) -> None:
+    payment = start(organization)
+    claim = Claim(reference=None, gateway_reference=None, status="")
+    with transaction.atomic():
+        for act in (
+            lambda: payments.settle(payment),
+            lambda: start(organization),
+            lambda: payments.record_claim("khalti", claim, payment),
+        ):
+            with pytest.raises(InsideTransaction, match="non_atomic_requests"):
+                act()
+    assert payments.settle(payment).status == "initiated"
+
+
+def test_activate_plan_refuses_what_is_not_proven(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    with pytest.raises(NotProven, match="reconcile_payments"):
+        payment.activate_plan()
+    assert plan_of(organization) == "FREE"
+
+
+def test_activate_plan_is_safe_to_call_any_number_of_times(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    payment = payments.settle(payment)
+    end = Subscription.objects.get().period_end
+    assert payment.activate_plan() == payment.activate_plan()
+    assert Subscription.objects.get().period_end == end
+
+
+def test_the_transition_table_is_the_only_way(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    payment = payments.settle(payment)
+    with pytest.raises(IllegalTransition, match="'paid' to 'failed'"):
+        payments._move(payment, PaymentState.FAILED)
+    payment.refresh_from_db()
+    assert payment.status == "paid"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_raising_receiver_hides_no_success(simulator: Server, organization: Organization) -> None:
+    seen: list[str] = []
+
+    def breaks(**_kwargs: Any) -> None:
+        raise ValueError("receiver")
+
+    def hears(payment: PaymentTransaction, **_kwargs: Any) -> None:
+        seen.append(payment.reference)
+
+    payment, wrong = start(organization), start(organization, "BASIC")
+    pay(simulator, payment)
+    pay(simulator, wrong)
+    tamper(simulator, wrong, total_amount=1)
+    for signal in (signals.plan_activated, signals.payment_needs_review):
+        signal.connect(breaks)
+        signal.connect(hears)
+    try:
+        assert payments.settle(payment).status == "paid"
+        assert payments.settle(wrong).status == "review"
+    finally:
+        for signal in (signals.plan_activated, signals.payment_needs_review):
+            signal.disconnect(breaks)
+            signal.disconnect(hears)
+    assert seen == [payment.reference, wrong.reference]
+
+
+def test_deleting_an_organization_keeps_its_payments_and_their_log(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    organization.delete()
+    payment.refresh_from_db()
+    assert (payment.organization_id, payment.organization_name) == (None, "Himal Traders")
+    assert PaymentEvent.objects.count() == 2
+
+
+def test_a_secret_is_in_no_row(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    payments.settle(payment)
+    rows = str(list(PaymentTransaction.objects.values())) + str(list(PaymentEvent.objects.values()))
+    assert payment.reference in rows
+    assert "simulated_secret_key" not in rows
+
+
+def test_log_data_is_cut_and_free_of_nul() -> None:
+    assert payments._short("a\x00b" + "c" * 900) == "ab" + "c" * 498
+    assert [payments._short(value) for value in (1, True, None, {"a": 1})] == [1, True, None, "{'a': 1}"]
+
+
+# --- find and claims -------------------------------------------------------------------------------------------------
+
+
+def test_find_takes_any_of_a_payments_names_to_the_letter_and_of_one_organization(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    payment = payments.settle(payment)
+    assert payment.gateway_reference is not None
+    assert payment.gateway_transaction_id is not None
+    for name in (payment.reference, payment.gateway_reference, payment.gateway_transaction_id):
+        assert payments.find("khalti", name) == payment
+        assert payments.find("khalti", name, organization) == payment
+        assert payments.find("khalti", name.swapcase()) is None
+        assert payments.find("esewa", name) is None
+        assert payments.find("khalti", name, Organization.objects.create(name="Other")) is None
+
+
+def test_claims_are_logged_whether_they_fit_or_not(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    fitting = Claim(reference=payment.reference, gateway_reference=payment.gateway_reference, status="Completed")
+    assert payments.record_claim("khalti", fitting, payment) is True
+    foreign = Claim(reference=payment.reference, gateway_reference="else", status="Completed")
+    assert payments.record_claim("khalti", foreign, payment) is False
+    unknown = Claim(reference="TB-NOBODY", gateway_reference="else", status="Completed")
+    assert payments.record_claim("khalti", unknown, None) is False
+    payments.record_rejected("khalti", payment.reference, "twice")
+    claims = PaymentEvent.objects.filter(kind__in=["claim", "refused"])
+    assert [claim.detail for claim in claims] == ["", "mismatch", "unknown_payment", "twice"]
+    assert plan_of(organization) == "FREE"
+
+
+# --- reconcile -------------------------------------------------------------------------------------------------------
+
+
+def test_the_sweep_settles_a_payment_made_after_the_tab_was_closed(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment, Act.CLOSE_TAB)
+    assert payments.reconcile().asked == 0
+    with clock.moved(timedelta(minutes=1, seconds=1)):
+        sweep = payments.reconcile()
+    assert (sweep.asked, sweep.paid) == (1, 1)
+    assert plan_of(organization) == "PRO"
+
+
+def test_the_sweep_counts_what_it_met(simulator: Server) -> None:
+    acts = [Act.PAY, Act.CANCEL, Act.PENDING, Act.PAY]
+    started = [start(Organization.objects.create(name=act.value)) for act in acts]
+    for payment, act in zip(started, acts, strict=True):
+        pay(simulator, payment, act)
+    tamper(simulator, started[3], total_amount=1)
+    with clock.moved(timedelta(minutes=2)):
+        sweep = payments.reconcile()
+    assert (sweep.asked, sweep.paid, sweep.closed, sweep.still_open, sweep.review) == (4, 1, 1, 1, 1)
+
+
+def test_the_sweep_closes_an_attempt_that_died_before_the_payer_was_sent(organization: Organization) -> None:
+    payment = made_by_a_worker_that_died(organization)
+    assert payments.reconcile().closed == 0
+    with clock.moved(timedelta(minutes=16)):
+        assert payments.reconcile().closed == 1
+    payment.refresh_from_db()
+    assert (payment.status, payment.detail) == ("failed", "initiate_unknown")
+
+
+class _Death(BaseException):
+    pass
+
+
+class DyingGateway(KhaltiGateway):
+    def start_checkout(self, order: Any) -> Any:
+        raise _Death
+
+
+def made_by_a_worker_that_died(organization: Organization) -> PaymentTransaction:
+    options = {"secret_key": "k"}
+    gateways = {"khalti": {"BACKEND": f"{__name__}.DyingGateway", "OPTIONS": options}}
+    with override_settings(TENANT_BILLING_GATEWAYS=gateways), pytest.raises(_Death):
+        start(organization)
+    return PaymentTransaction.objects.get()
