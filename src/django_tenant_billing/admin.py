@@ -161,10 +161,9 @@ class PaymentEventInline(ReadOnly, admin.TabularInline):
 @admin.register(PaymentTransaction)
 class PaymentTransactionAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("reference", "organization_name", "plan", "formatted_amount", "status", "gateway", "created_at")
-    list_filter = ("status", "gateway", "plan")
+    list_filter = ("status", "gateway", "plan", "created_at")
     list_select_related = ("plan",)
     search_fields = ("reference", "gateway_reference", "gateway_transaction_id", "organization_name")
-    date_hierarchy = "created_at"
     inlines = (PaymentEventInline,)
 
 

@@ -6,7 +6,7 @@ The ids are listed in docs/checks.md; an id is never reused.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,8 +30,10 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     for name in dir(settings):
         if name.startswith(PREFIX) and name not in SETTING_NAMES:
-            close = difflib.get_close_matches(name, SETTING_NAMES, n=1)
-            hint = f"Did you mean {close[0]}?" if close else "Remove it; docs/settings.md lists every setting."
+            # Without the prefix, which alone makes any two of them look alike.
+            known = [known.removeprefix(PREFIX) for known in SETTING_NAMES]
+            close = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
+            hint = f"Did you mean {PREFIX}{close[0]}?" if close else "Remove it; docs/settings.md lists every setting."
             messages.append(Warning(f"{name} is not a setting of django-tenant-billing.", hint, id=f"{TAG}.W001"))
     try:
         apps.get_model(conf.organization_model)
@@ -79,11 +81,11 @@ def check_gateways(**_kwargs: Any) -> list[CheckMessage]:
         )
         return messages  # Without a mode no gateway can say where it is.
     problems: list[str] = []
-    if isinstance(conf.gateways, Mapping):
+    aliases: list[str] = []
+    try:
         aliases = gateway_aliases()
-    else:
-        aliases = []
-        problems.append(f"TENANT_BILLING_GATEWAYS must be a dictionary, not a {type(conf.gateways).__name__}.")
+    except GatewayNotConfigured as error:
+        problems.append(str(error))
     for alias in aliases:
         try:
             messages.extend(get_gateway(alias).check())

@@ -16,7 +16,6 @@ from typing import Any
 
 from django.db import router, transaction
 from django.db.models import Model, Q
-from django.db.models.functions import Now
 from django.urls import reverse
 
 from . import clock, signals
@@ -144,8 +143,8 @@ def settle(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransactio
         leased = (
             PaymentTransaction.objects.filter(pk=payment.pk, status__in=OPEN | SOFT_FAILED)
             .exclude(gateway_reference=None, initiated_at=None)
-            .filter(Q(leased_until=None) | Q(leased_until__lt=Now()))
-            .update(leased_until=Now() + LEASE)
+            .filter(Q(leased_until=None) | Q(leased_until__lt=clock.DatabaseNow()))
+            .update(leased_until=clock.DatabaseNow() + LEASE)
         )
         payment = PaymentTransaction.objects.get(pk=payment.pk)
         if leased:

@@ -11,7 +11,8 @@ from django.db.models import Exists, Model, OuterRef
 
 from . import clock
 from .conf import conf
-from .models import Plan, Subscription, Usage
+from .exceptions import CatalogueMissing
+from .models import Subscription, Usage
 from .models.rows import insert_missing
 from .organizations import organization_model
 
@@ -21,7 +22,7 @@ BATCH = 500
 
 
 def subscription_of(organization: Model) -> Subscription:
-    """The organization's subscription; created on the fallback plan at first touch."""
+    """The organization's subscription; created on the fallback plan at first touch. Raises CatalogueMissing."""
     return Subscription.objects.ensure(organization.pk, clock.now())
 
 
@@ -41,10 +42,10 @@ def welcome(organization: Model) -> bool:
     """
     try:
         with transaction.atomic(using=router.db_for_write(Subscription)):
-            if not Plan.objects.filter(pk=conf.fallback_plan).exists():
-                return False
             subscription_of(organization)
             usage_of(organization)
+    except CatalogueMissing:
+        return False
     except DatabaseError as error:
         logger.warning("No billing rows yet for new organization %s: %s", organization.pk, type(error).__name__)
         return False

@@ -44,7 +44,9 @@ def get_gateway(alias: str) -> Gateway:
 
 def _entries() -> Mapping[str, Mapping[str, Any]]:
     if not isinstance(conf.gateways, Mapping):
-        raise GatewayNotConfigured('TENANT_BILLING_GATEWAYS must be a dict: {"alias": {"BACKEND": ..., "OPTIONS": ...}}.')
+        raise GatewayNotConfigured(
+            'TENANT_BILLING_GATEWAYS must be a dict: {"alias": {"BACKEND": ..., "OPTIONS": ...}}.'
+        )
     return conf.gateways
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
+from ..exceptions import CatalogueMissing
 from ..fields import OrganizationOneToOneField
 from ..periods import Interval, add, extended
 from .plans import Plan
@@ -22,9 +23,14 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     """First touch and the lock that orders everything an organization may change at once."""
 
     def ensure(self, organization_id: Any, now: datetime) -> Subscription:
-        """The organization's subscription; created on the fallback plan, anchored now, when it has none."""
+        """The organization's subscription; created on the fallback plan, anchored now, when it has none.
+
+        Raises CatalogueMissing where there is no such plan yet.
+        """
         found = self.filter(organization_id=organization_id).first()
         if found is None:
+            if not Plan.objects.filter(pk=conf.fallback_plan).exists():
+                raise CatalogueMissing
             row = Subscription(
                 organization_id=organization_id, plan_id=conf.fallback_plan, anchor=now, period_start=now
             )

@@ -1,0 +1,92 @@
+"""The transition table, and when an open payment is asked about."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from django_tenant_billing.states import (
+    CHECK_AFTER,
+    HORIZON,
+    OPEN,
+    SETTLED,
+    SOFT_FAILED,
+    TRANSITIONS,
+    PaymentState,
+    may_move,
+    next_check,
+)
+
+S = PaymentState
+START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+
+ALLOWED = {
+    S.CREATED: {S.INITIATED, S.FAILED, S.PAID},
+    S.INITIATED: {S.PENDING, S.PAID, S.REVIEW, S.FAILED, S.CANCELED, S.EXPIRED},
+    S.PENDING: {S.INITIATED, S.PAID, S.REVIEW, S.FAILED, S.CANCELED, S.EXPIRED},
+    S.PAID: {S.REFUND_PENDING, S.PARTIALLY_REFUNDED, S.REFUNDED},
+    S.REVIEW: {S.PAID, S.REFUND_PENDING, S.DISMISSED},
+    S.FAILED: {S.PAID, S.REVIEW},
+    S.CANCELED: {S.PAID, S.REVIEW},
+    S.EXPIRED: {S.PAID, S.REVIEW},
+    S.REFUND_PENDING: {S.PAID, S.REVIEW, S.PARTIALLY_REFUNDED, S.REFUNDED},
+    S.PARTIALLY_REFUNDED: {S.REFUND_PENDING, S.REFUNDED},
+    S.REFUNDED: set[PaymentState](),
+    S.DISMISSED: set[PaymentState](),
+}
+
+
+def test_the_table_allows_these_steps_and_no_other() -> None:
+    for source in PaymentState:
+        for target in PaymentState:
+            assert may_move(source, target) is (target in ALLOWED[source]), (source, target)
+
+
+def test_a_state_that_nobody_knows_is_an_error_and_not_a_no() -> None:
+    assert may_move("created", "initiated")
+    for source, target in (("created", "settled"), ("settled", "paid")):
+        with pytest.raises(ValueError, match="settled"):
+            may_move(source, target)
+
+
+def test_every_state_is_in_the_table_and_can_be_reached() -> None:
+    assert set(TRANSITIONS) == set(PaymentState)
+    assert set().union(*TRANSITIONS.values()) == set(PaymentState) - {S.CREATED}
+
+
+def test_the_groups_do_not_overlap_and_a_proved_success_always_wins() -> None:
+    assert not OPEN & SOFT_FAILED and not OPEN & SETTLED and not SOFT_FAILED & SETTLED
+    for state in OPEN | SOFT_FAILED:
+        assert may_move(state, S.PAID) and may_move(state, S.REVIEW)
+
+
+def test_settled_money_never_becomes_a_failed_attempt() -> None:
+    for state in SETTLED:
+        assert not TRANSITIONS[state] & (OPEN | SOFT_FAILED | {S.CREATED, S.DISMISSED})
+
+
+def test_questions_come_ever_later_until_the_horizon() -> None:
+    assert all(earlier < later for earlier, later in pairwise(CHECK_AFTER))
+    asked = [START]
+    while (following := next_check(START, asked[-1])) is not None:
+        asked.append(following)
+    assert [at - START for at in asked[1:]] == list(CHECK_AFTER)
+    assert asked[-1] == START + HORIZON
+
+
+@pytest.mark.parametrize(
+    ("passed", "due"),
+    [
+        (timedelta(0), timedelta(minutes=1)),
+        (timedelta(seconds=59), timedelta(minutes=1)),
+        (timedelta(minutes=1), timedelta(minutes=3)),
+        (timedelta(minutes=34), timedelta(minutes=35)),
+        (HORIZON - timedelta(microseconds=1), HORIZON),
+    ],
+)
+def test_the_next_question_lies_after_now(passed: timedelta, due: timedelta) -> None:
+    assert next_check(START, START + passed) == START + due
+
+
+def test_after_the_horizon_there_is_no_next_question() -> None:
+    assert next_check(START, START + HORIZON) is None
