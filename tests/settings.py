@@ -1,4 +1,4 @@
-"""Settings of the test project. DTB_DB chooses the database: sqlite (default), postgres or mariadb."""
+"""Settings of the test project, on SQLite. ``--ds=tests.settings_postgres`` or ``_mariadb`` chooses another database."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ DEFAULT_AUTO_FIELD = os.environ.get("DTB_AUTO_FIELD", "django.db.models.BigAutoF
 SCRATCH = Path(tempfile.gettempdir()) / f"dtb-{os.environ.get('PYTEST_XDIST_TESTRUNUID', str(os.getpid()))[:8]}"
 
 
-def database() -> dict[str, Any]:
+def database(kind: str) -> dict[str, Any]:
     if "DATABASE_URL" in os.environ:
         return dict(environ.Env().db("DATABASE_URL"))
-    if DTB_DB == "postgres":
+    if kind == "postgres":
         # The socket comes from the server that conftest.py starts.
         return {"ENGINE": "django.db.backends.postgresql", "NAME": "dtb", "USER": "postgres"}
-    if DTB_DB == "mariadb":
+    if kind == "mariadb":
         # The socket comes from the server that conftest.py starts.
         return {"ENGINE": "django.db.backends.mysql", "NAME": "dtb", "USER": "root"}
     return {
@@ -37,7 +37,7 @@ def database() -> dict[str, Any]:
     }
 
 
-DATABASES = {"default": database()}
+DATABASES = {"default": database(DTB_DB)}
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",

@@ -43,11 +43,11 @@ def test_the_overview_of_a_paid_plan_shows_its_end_and_what_has_no_limit(
 ) -> None:
     subscribe(organization, "PRO", until=clock.now() + timedelta(days=3))
     page = text(browser.get("/billing/"))
-    assert "It is paid until" in page
+    assert "Paid until: " in page
     assert "0, no limit" in page
     with clock.moved(timedelta(days=4)):
         page = text(browser.get("/billing/"))
-    assert "Your PRO plan ended on" in page
+    assert "Your PRO plan ended: " in page
     assert "<strong>FREE</strong>" in page
 
 

@@ -26,6 +26,8 @@ class Decision:
     singular: str
     """The feature's label for one unit, as in "Reached invoice limit"."""
     plural: str
+    kind: str = "happens"
+    """``"happens"``, ``"exists"`` or ``"on_off"``."""
     plan: str
     """Code of the plan in force."""
     amount: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from .models import Organization
@@ -16,5 +17,18 @@ def organization_from_header(
         key = request.headers.get("X-Organization")
         request.organization = Organization.objects.filter(pk=key).first() if key else None  # type: ignore[attr-defined]
         return get_response(request)
+
+    return middleware
+
+
+def strict_csp(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """The policy that our pages must work under; forms may also lead to the gateway."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response.headers["Content-Security-Policy"] = f"default-src 'self'; form-action 'self' {settings.TEST_GATEWAY}"
+        return response
 
     return middleware

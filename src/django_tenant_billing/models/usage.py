@@ -236,6 +236,7 @@ def _look(row: tuple[Any, ...], using: str, now: datetime, amount: int) -> Look:
         feature=slug,
         singular=singular,
         plural=plural,
+        kind=kind.value,
         plan=plan,
         amount=amount,
         limit=limit if limit_id is not None else 0,

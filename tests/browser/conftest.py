@@ -1,0 +1,79 @@
+"""A real Chromium, without JavaScript, under a strict policy, at two widths and in two colour schemes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from django_tenant_billing.contrib.simulator.server import Server
+from tests.testapp.models import Organization
+
+# Playwright keeps an event loop in this thread; Django would refuse the database in it.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert path is not None, "These tests need Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(live_server: Any, simulator: Server, settings: Any) -> str:
+    """The test site on a real port, with the simulator as its wallet."""
+    settings.TENANT_BILLING_PUBLIC_BASE_URL = live_server.url
+    settings.TEST_GATEWAY = simulator.url
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.testapp.middleware.strict_csp"]
+    return str(live_server.url)
+
+
+@pytest.fixture
+def context(chromium: Browser, site: str, organization: Organization) -> Iterator[BrowserContext]:
+    """A logged-in member of the organization."""
+    client = Client()
+    client.force_login(User.objects.create_user("samir"))
+    context = chromium.new_context(
+        java_script_enabled=False, base_url=site, extra_http_headers={"X-Organization": str(organization.pk)}
+    )
+    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": site}])
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+def look(page: Page, name: str) -> None:
+    """Screenshots for looking at, in both widths and colours; and nothing wider than a phone."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    for width in (360, 1280):
+        for scheme in ("light", "dark"):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
+    page.set_viewport_size({"width": 360, "height": 800})
+    box = page.locator("html").bounding_box()
+    assert box is not None
+    assert page.locator("main, body").first.bounding_box()["width"] <= 360  # type: ignore[index]
