@@ -91,13 +91,15 @@ class Connection:
 
     def flood(self, data: bytes) -> None:
         """Again and again as fast as the line allows, until the client hangs up."""
+        # A full line that its reader leaves is noticed by the kernel only after minutes.
+        self.socket.settimeout(2)
         while True:
             self.send(data)
 
     def wait(self) -> None:
         """Say nothing until the client hangs up."""
-        while self.socket.recv(65536):
-            pass
+        with self.socket.makefile("rb") as reader:
+            reader.read()
 
     def reset(self) -> None:
         """Hang up in the rudest way TCP has."""
@@ -123,14 +125,14 @@ def serving(script: Script) -> Iterator[Server]:
                     server.connections += 1
                     script(Connection(accepted, server))
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         try:
             yield server
         finally:
             over.set()
             socket.create_connection(("127.0.0.1", server.port)).close()  # wakes accept()
-            thread.join()
+            thread.join(30)
 
 
 def after_request(then: Callable[[Connection], object]) -> Script:

@@ -1,4 +1,4 @@
-"""Settings of the test project, on SQLite. ``--ds=tests.settings_postgres`` or ``_mariadb`` chooses another database."""
+"""Settings of the test project, on SQLite; ``--ds=tests.settings_postgres`` or ``_mariadb`` chooses another."""
 
 from __future__ import annotations
 

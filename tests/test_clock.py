@@ -7,6 +7,8 @@ import pytest
 from django.utils import timezone
 
 from django_tenant_billing import clock
+from django_tenant_billing.clock import DatabaseNow
+from tests.testapp.models import Organization
 
 
 def test_now_is_the_present_in_utc() -> None:
@@ -41,3 +43,14 @@ def test_the_clock_comes_back_when_the_block_fails() -> None:
 def test_the_clock_is_moved_for_every_thread() -> None:
     with ThreadPoolExecutor(1) as pool, clock.moved(timedelta(days=31)):
         assert pool.submit(clock.now).result() - timezone.now() > timedelta(days=30)
+
+
+@pytest.mark.django_db
+def test_the_databases_clock_is_utc_too_and_is_not_moved() -> None:
+    Organization.objects.create(name="Himal Traders")
+    with clock.moved(timedelta(days=31)):
+        told = Organization.objects.annotate(told=DatabaseNow()).values_list("told", flat=True).get()
+    assert abs(told - timezone.now()) < timedelta(minutes=1)
+    # Where CURRENT_TIMESTAMP is local time, UTC is asked for by name; tried here on every database.
+    compiler = Organization.objects.all().query.get_compiler("default")
+    assert DatabaseNow().as_mysql(compiler, compiler.connection)[0] == "UTC_TIMESTAMP(6)"

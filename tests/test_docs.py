@@ -45,9 +45,8 @@ def _a_hosts_own_modules(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_snippets_run(code: str, catalogue: None) -> None:
-    names: dict[str, Any] = {
-        "__name__": "snippet", "INSTALLED_APPS": [], "MIDDLEWARE": [], "urlpatterns": [], "env": lambda name: f"x{name}",
-    }  # fmt: skip
+    lists: dict[str, Any] = {"INSTALLED_APPS": [], "MIDDLEWARE": [], "urlpatterns": []}
+    names = {"__name__": "snippet", "env": lambda name: f"x{name}", **lists}
     exec(compile(code, "snippet", "exec"), names)
     if not code.startswith("# settings.py"):
         return

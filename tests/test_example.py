@@ -66,11 +66,11 @@ def names_in(text: str) -> list[str]:
 
 
 def example_environment(**changes: str) -> dict[str, str]:
-    """The environment of somebody who copied .env.example to .env, whatever else is set here."""
+    """The environment of somebody who copied .env.example to .env, whatever else is set here; no file is written."""
     lines = (PROJECT / ".env.example").read_text().splitlines()
     copied = dict(line.split("=", 1) for line in lines if names_in(line))
     here = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    return here | copied | changes
+    return here | copied | {"DATABASE_URL": "sqlite://:memory:"} | changes
 
 
 def manage(*arguments: str, stdin: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
@@ -239,8 +239,8 @@ def test_the_database_url_of_the_guide_is_read() -> None:
     assert "'NAME': 'dbname'" in shown.stdout
 
 
-def test_the_migrations_fit_the_models() -> None:
-    checked = manage("makemigrations", "--check", "--dry-run")
+def test_the_migrations_fit_the_models(seeded: str) -> None:
+    checked = manage("makemigrations", "--check", "--dry-run", DATABASE_URL=seeded)
     assert checked.returncode == 0, checked.stdout
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,14 @@ def test_a_tls_handshake_that_never_ends_is_a_timeout_on_the_second(log: pytest.
     assert_unseen(failed.error, log)
 
 
+def test_connecting_has_a_shorter_deadline_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "CONNECT_SECONDS", 0.1)
+    failed = failure(Connection.wait, scheme="https")
+    assert type(failed.error) is GatewayTimeout
+    assert failed.took < 0.1 + 1
+    assert failed.server.connections == 1
+
+
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_what_is_no_json_object_is_unavailable_and_never_asked_again(name: str, log: pytest.LogCaptureFixture) -> None:
     failed = failure(UNUSABLE[name])
@@ -352,18 +361,36 @@ def test_nothing_is_sent_when_the_time_is_over_before_the_connection_is_there(mo
     assert CANARY.encode() not in failed.server.received
 
 
-def test_the_deadline_leaves_no_thread_and_no_socket_behind() -> None:
-    before = set(threading.enumerate())
-    for script in (replies(message(b"{}")), NEVER_ENDING["silent"]):
-        with serving(script) as server:
-            try:
-                ask(server.url, SHORT)
-            except GatewayTimeout:
-                assert script is NEVER_ENDING["silent"]
-    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+def test_an_answer_leaves_no_timer_behind() -> None:
+    timers: list[threading.Timer] = []
+
+    def looks_around(connection: Connection) -> None:
+        connection.read_request()
+        timers.extend(thread for thread in threading.enumerate() if isinstance(thread, threading.Timer))
+        connection.send(message(b"{}"))
+
+    with serving(looks_around) as server:
+        ask(server.url, 600)
+    assert timers
     for timer in timers:
         timer.join(AMPLE)
-    assert set(threading.enumerate()) <= before
+        assert not timer.is_alive()
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]"], ids=["answer", "no answer"])
+def test_the_line_is_hung_up_when_the_answer_is_read(body: bytes) -> None:
+    hung_up = threading.Event()
+
+    def keeps_the_line(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(message(body))
+        connection.wait()
+        hung_up.set()
+
+    with serving(keeps_the_line) as server:
+        with suppress(GatewayUnavailable):
+            ask(server.url)
+        assert hung_up.wait(AMPLE)
 
 
 # Whom it trusts.

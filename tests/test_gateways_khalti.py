@@ -671,6 +671,14 @@ def test_the_simulator_may_send_the_payer_to_itself_alone(
             asked.start_checkout(ORDER)
 
 
+def test_another_host_of_the_options_may_not_send_the_payer_to_itself(wire: responses.RequestsMock) -> None:
+    for url in ("https://a.khalti.com/?pidx=x", INITIATED["payment_url"]):
+        wire.post("https://a.khalti.com/api/v2/epayment/initiate/", json=INITIATED | {"payment_url": url})
+    with pytest.raises(GatewayUnavailable, match="unexpected host"):
+        start(base_url="https://a.khalti.com/api/v2/")
+    assert start(base_url="https://a.khalti.com/api/v2/").url == INITIATED["payment_url"]
+
+
 # Checks.
 
 

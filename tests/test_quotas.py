@@ -22,6 +22,7 @@ from django_tenant_billing.exceptions import (
     UnknownFeature,
 )
 from django_tenant_billing.models import Feature, PlanLimit, Subscription, UsageCounter, usage
+from django_tenant_billing.models.statements import CONSUME
 from django_tenant_billing.periods import FOREVER, Interval, Period
 from django_tenant_billing.testing import set_used, subscribe
 from tests.testapp.models import Customer, Invoice, Organization
@@ -214,7 +215,7 @@ def test_a_counter_that_moves_at_every_try_is_an_error_that_says_so(
     organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The statement misses and the look allows: what a stale snapshot at REPEATABLE READ shows.
-    monkeypatch.setattr(usage, "CONSUME", usage.CONSUME + " AND 1 = 0")
+    monkeypatch.setattr(usage, "CONSUME", CONSUME + " AND 1 = 0")
     with pytest.raises(QuotaContended, match="READ COMMITTED"):
         quotas.consume(organization, "invoices")
 
@@ -285,7 +286,7 @@ def test_inside_the_callers_transaction_the_count_lives_and_dies_with_it(organiz
 def test_an_error_while_counting_marks_the_callers_transaction_for_rollback(
     organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage, "CONSUME", usage.CONSUME.replace("SET used", "SET nowhere"))
+    monkeypatch.setattr(usage, "CONSUME", CONSUME.replace("SET used", "SET nowhere"))
     with transaction.atomic():
         with pytest.raises(DatabaseError):
             quotas.consume(organization, "invoices")
@@ -318,6 +319,27 @@ def test_a_bare_consume_seeds_too_and_may_deny_early_but_never_over_grants(count
     quotas.consume(counting, "customers")
     with pytest.raises(QuotaExceeded):
         quotas.consume(counting, "customers")
+
+
+def test_showing_usage_starts_the_counters_of_what_exists_from_the_truth(counting: Organization) -> None:
+    for _time in range(2):
+        assert {d.feature: d.used for d in quotas.check_all(counting)}["customers"] == 3
+    assert UsageCounter.objects.count() == 1
+
+
+def test_releasing_what_was_never_counted_is_nothing_to_do_where_the_site_counts(counting: Organization) -> None:
+    quotas.release(counting, "customers")
+    assert not UsageCounter.objects.exists()
+    Customer.objects.filter(name="Ram").delete()
+    assert quotas.enter(counting, "customers").used == 2
+    quotas.release(counting, "customers", 2)
+    with pytest.raises(ReleaseTooLarge):
+        quotas.release(counting, "customers")
+
+
+def test_a_feature_that_the_database_knows_otherwise_is_not_recounted(counting: Organization) -> None:
+    Feature.objects.filter(pk="customers").update(kind="happens")
+    assert quotas.recount(counting, "customers") is None
 
 
 def test_recount_repairs_the_count_and_a_dry_run_only_shows(counting: Organization) -> None:

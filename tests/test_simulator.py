@@ -122,7 +122,7 @@ def test_initiate_answers_a_pidx_and_where_to_send_the_payer(client: Client) -> 
     assert reply.json["expires_in"] == 1800
 
 
-@pytest.mark.parametrize("amount", [1000, "1000"])
+@pytest.mark.parametrize("amount", [1000, "1000"], ids=["number", "digits"])
 def test_initiate_takes_the_least_amount_as_a_number_or_as_digits(client: Client, amount: object) -> None:
     pidx = client.start(amount=amount)
     assert client.lookup(pidx).json["total_amount"] == 1000

@@ -47,11 +47,9 @@ def month_around(anchor: datetime, moment: datetime, zone: tzinfo) -> Period:
     """The month counted from ``anchor`` that ``moment`` lies in."""
     here, then = moment.astimezone(zone), anchor.astimezone(zone)
     index = (here.year - then.year) * 12 + here.month - then.month
-    # The calendar months say which one it is, give or take the day of the month.
+    # The calendar months say which one it is, or the one before where the day of the month is still to come.
     while add(anchor, Interval.MONTH, index, zone) > moment:
         index -= 1
-    while add(anchor, Interval.MONTH, index + 1, zone) <= moment:
-        index += 1
     return Period(add(anchor, Interval.MONTH, index, zone), add(anchor, Interval.MONTH, index + 1, zone))
 
 

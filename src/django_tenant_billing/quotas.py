@@ -83,8 +83,18 @@ def check(organization: Model, feature: str, amount: int = 1) -> Decision:
 
 
 def check_all(organization: Model) -> list[Decision]:
-    """The decision for one unit of every feature, in the catalogue's order; one query."""
-    return [look.decision for look in UsageCounter.objects.look(organization.pk, clock.now())]
+    """The decision for one unit of every feature, in the catalogue's order; one query.
+
+    The first time, it starts the counters of what exists from what the site counts, so that they show the truth.
+    """
+    now = clock.now()
+    looks = UsageCounter.objects.look(organization.pk, now)
+    missing = [look for look in looks if not look.counted and counter_for(look.decision.feature) is not None]
+    for look in missing:
+        _open_period(organization, look.decision.feature, look.kind, now)
+    if missing:
+        looks = UsageCounter.objects.look(organization.pk, now)
+    return [look.decision for look in looks]
 
 
 def consume(organization: Model, feature: str, amount: int = 1) -> Grant:
@@ -138,25 +148,32 @@ def enter(organization: Model, feature: str, amount: int = 1) -> Decision:
 
 
 def release(organization: Model, feature: str, amount: int = 1) -> None:
-    """Give units of the current period back. Raises ReleaseTooLarge rather than going below 0, UnknownFeature."""
+    """Give units of the current period back. Raises ReleaseTooLarge rather than going below 0, UnknownFeature.
+
+    Where the site counts what exists and no counter was started yet, there is nothing to do: it starts from the truth.
+    """
     _whole(amount)
     now = clock.now()
     if UsageCounter.objects.give_back(organization.pk, feature, amount, now):
         return
-    if _look(organization, feature, 1, now).kind is not FeatureKind.ON_OFF:
+    look = _look(organization, feature, 1, now)
+    starts_from_truth = not look.counted and counter_for(feature) is not None
+    if look.kind is not FeatureKind.ON_OFF and not starts_from_truth:
         raise ReleaseTooLarge(feature, amount)
 
 
 def recount(organization: Model, feature: str, *, dry_run: bool = False) -> tuple[int, int] | None:
     """Set the count of a feature that exists to what its ``count=`` finds: ``(before, after)``.
 
-    None where the feature has no ``count=``. The counter's row is locked while the site counts, so that nobody is
+    None where the feature has no ``count=``, or is no feature that exists. The counter's row is locked while the site counts, so that nobody is
     granted a unit on a number about to change.
     """
     count = counter_for(feature)
     if count is None:
         return None
     look = _look(organization, feature, 1, clock.now())
+    if look.kind is not FeatureKind.EXISTS:
+        return None
     if dry_run:
         return look.decision.used, count(organization)
     with transaction.atomic(using=router.db_for_write(UsageCounter)):

@@ -1,0 +1,243 @@
+"""What sites may rely on: names, import paths, the tree of errors and what each error says."""
+
+import importlib
+import inspect
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, SuspiciousOperation
+
+import django_tenant_billing
+from django_tenant_billing import exceptions, models, payments, quotas, signals, testing
+from django_tenant_billing.decisions import Decision
+
+ROOT = Path(django_tenant_billing.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (
+            quotas,
+            {
+                "Grant",
+                "acheck",
+                "aconsume",
+                "aconsuming",
+                "arelease",
+                "check",
+                "check_all",
+                "consume",
+                "consuming",
+                "recount",
+                "release",
+            },
+        ),
+        (payments, {"Sweep", "find", "reconcile", "record_claim", "record_rejected", "settle", "start"}),
+        (testing, {"clock_moved", "seed_catalogue", "set_used", "subscribe"}),
+        (
+            models,
+            {
+                "Activation",
+                "Feature",
+                "PaymentEvent",
+                "PaymentTransaction",
+                "Plan",
+                "PlanLimit",
+                "PlanPrice",
+                "Subscription",
+                "Usage",
+                "UsageCounter",
+            },
+        ),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, ModuleType) else "",
+)
+def test_the_public_names_are_these(module: ModuleType, names: set[str]) -> None:
+    assert set(module.__all__) == names
+    assert list(module.__all__) == sorted(module.__all__)
+    for name in names:
+        assert inspect.getdoc(getattr(module, name)), f"{name} has no docstring"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "quotas",
+        "decorators.quota_required",
+        "mixins.QuotaRequiredMixin",
+        "middleware.QuotaExceededMiddleware",
+        "exceptions.QuotaExceeded",
+        "payments",
+        "gateways.base.Gateway",
+        "gateways.khalti.KhaltiGateway",
+        "testing",
+        "urls",
+        "catalogue.default_catalogue",
+        "signals.plan_activated",
+        "signals.payment_needs_review",
+        *(f"models.{name}" for name in ("Plan", "PlanLimit", "Subscription", "Usage", "PaymentTransaction")),
+    ],
+)
+def test_the_import_paths_of_the_contract_work(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    if not module:
+        module, name = name, ""
+    found = importlib.import_module(f"django_tenant_billing.{module}")
+    assert not name or hasattr(found, name)
+
+
+def test_the_parameters_of_the_verbs_are_these() -> None:
+    assert {name: str(inspect.signature(getattr(quotas, name))) for name in quotas.__all__ if name != "Grant"} == {
+        "check": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Decision'",
+        "check_all": "(organization: 'Model') -> 'list[Decision]'",
+        "consume": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Grant'",
+        "consuming": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Iterator[Decision]'",
+        "release": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'None'",
+        "recount": "(organization: 'Model', feature: 'str', *, dry_run: 'bool' = False) -> 'tuple[int, int] | None'",
+        "acheck": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Decision'",
+        "aconsume": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Grant'",
+        "aconsuming": "(organization: 'Model', feature: 'str', amount: 'int', work: 'Callable[[], T]') -> 'T'",
+        "arelease": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'None'",
+    }
+
+
+def test_the_package_says_its_version_and_that_it_is_typed() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", django_tenant_billing.__version__)
+    assert (ROOT / "py.typed").exists()
+
+
+def test_signals_say_what_they_carry() -> None:
+    assert {name for name, value in vars(signals).items() if type(value).__name__ == "Signal"} == {
+        "plan_activated",
+        "payment_needs_review",
+    }
+
+
+# Errors
+
+
+def drawn() -> dict[str, tuple[str, str]]:
+    """The tree in the docstring: each error's parent and the built-in or Django class beside it."""
+    tree: dict[str, tuple[str, str]] = {}
+    path: list[str] = []
+    for line in (exceptions.__doc__ or "").splitlines()[2:]:
+        drawing = re.match(r"^([│├└─\s]*)(\w+)\s*(?:\((\w+)(?:: \d+)?\))?", line)
+        assert drawing is not None, line
+        depth, name = len(drawing[1]) // 4, drawing[2]
+        path[depth:] = [name]
+        tree[name] = (path[depth - 1] if depth else "Exception", drawing[3] or "")
+    return tree
+
+
+def test_the_tree_in_the_docstring_is_the_tree_in_the_code() -> None:
+    written = {
+        name: (value.__bases__[0].__name__, value.__bases__[1].__name__ if len(value.__bases__) > 1 else "")
+        for name, value in vars(exceptions).items()
+        if inspect.isclass(value) and value.__module__ == exceptions.__name__
+    }
+    assert drawn() == written
+
+
+@pytest.mark.parametrize(
+    ("base", "names"),
+    [
+        (PermissionDenied, {"OrganizationNotFound", "NotAuthorized", "QuotaExceeded"}),
+        (SuspiciousOperation, {"CallbackRejected"}),
+        (ImproperlyConfigured, {"InvalidCatalogue", "GatewayNotConfigured"}),
+        (LookupError, {"UnknownFeature", "CatalogueMissing"}),
+    ],
+)
+def test_errors_carry_their_meaning_by_inheritance(base: type[Exception], names: set[str]) -> None:
+    assert {name for name in drawn() if issubclass(getattr(exceptions, name), base)} == names
+
+
+FULL = Decision(
+    feature="invoices", singular="invoice", plural="invoices", plan="FREE", amount=1, limit=10, used=10, held=0,
+    period_start=datetime(2026, 1, 1, tzinfo=UTC), period_end=datetime(2026, 2, 1, tzinfo=UTC), upgradable=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "facts", "message"),
+    [
+        (exceptions.OrganizationNotFound(), {}, "Organization not found"),
+        (exceptions.NotAuthorized("pay"), {"action": "pay"}, "You do not have permission to do this."),
+        (
+            exceptions.UnknownFeature("invoice"),
+            {"feature": "invoice"},
+            "There is no feature 'invoice'. Check the spelling, or add it to the catalogue and run: "
+            "manage.py init_plan_limits",
+        ),
+        (
+            exceptions.CatalogueMissing(),
+            {},
+            "There are no plans and features yet. Run: manage.py init_plan_limits",
+        ),
+        (
+            exceptions.InvalidCatalogue("plans.PRO.price", "a price is missing"),
+            {"where": "plans.PRO.price"},
+            "TENANT_BILLING_CATALOGUE: plans.PRO.price: a price is missing",
+        ),
+        (
+            exceptions.QuotaExceeded(FULL),
+            {"decision": FULL},
+            "Reached invoice limit (10). Upgrade your plan.",
+        ),
+        (
+            exceptions.QuotaContended("invoices", 8),
+            {},
+            "Counting 'invoices' met a moving counter 8 times. Try again; if it repeats, check that the database runs "
+            "at READ COMMITTED: manage.py check",
+        ),
+        (
+            exceptions.ReleaseTooLarge("invoices", 3),
+            {},
+            "Cannot release 3 of 'invoices': less than that is counted in the current period. If the count is wrong, "
+            "run: manage.py recount_usage",
+        ),
+        (
+            exceptions.NotForSale("FREE", "it is free"),
+            {"plan": "FREE"},
+            "Plan 'FREE' cannot be bought: it is free.",
+        ),
+        (
+            exceptions.NotProven("TB-1", "pending"),
+            {},
+            "Payment TB-1 is 'pending', not 'paid'. Ask the gateway first: "
+            "django_tenant_billing.payments.settle(payment), or run: manage.py reconcile_payments",
+        ),
+        (
+            exceptions.IllegalTransition("TB-1", "refunded", "paid"),
+            {},
+            "Payment TB-1 may not go from 'refunded' to 'paid'.",
+        ),
+        (
+            exceptions.InsideTransaction("settle"),
+            {},
+            "payments.settle() asks a gateway and must not run inside a transaction: the lock would be held over the "
+            "network and the log would die with a rollback. Call it outside atomic(); for a view under "
+            "ATOMIC_REQUESTS, decorate it with django.db.transaction.non_atomic_requests.",
+        ),
+        (exceptions.AppendOnly(), {}, "The payment log is append-only: write a new event instead."),
+        (
+            exceptions.GatewayRejected("Khalti refused.", {"amount": "too small"}),
+            {"reasons": {"amount": "too small"}},
+            "Khalti refused.",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_an_error_says_what_is_wrong_and_what_to_do(error: Exception, facts: dict[str, object], message: str) -> None:
+    assert isinstance(error, exceptions.BillingError)
+    assert str(error) == message
+    assert {name: getattr(error, name) for name in facts} == facts
+
+
+def test_every_command_that_an_error_names_exists() -> None:
+    named = set(re.findall(r"manage\.py (\w+)", inspect.getsource(exceptions))) - {"check"}
+    there = {path.stem for path in (ROOT / "management" / "commands").glob("[!_]*.py")}
+    assert named <= there and {"init_plan_limits", "recount_usage", "reconcile_payments"} <= named
