@@ -190,8 +190,8 @@ def test_the_admin_shows_the_usage_of_every_organization_in_a_constant_number_of
         page = staff.get("/admin/tenant_billing/usage/").content.decode()
     assert "invoices 7" in page
     assert "Org 19" in page
-    page = staff.get(f"/admin/tenant_billing/usage/{Usage.objects.get(organization=organization).pk}/change/")
-    assert "invoices: 7 / 10" in page.content.decode()
+    shown = staff.get(f"/admin/tenant_billing/usage/{Usage.objects.get(organization=organization).pk}/change/")
+    assert "invoices: 7 / 10" in shown.content.decode()
 
 
 def test_payment_transactions_are_filtered_by_status_and_gateway_and_searched_by_reference(

@@ -56,7 +56,7 @@ def test_check_all_asks_once_and_keeps_the_catalogues_order(organization: Organi
 def test_an_unknown_feature_is_a_bug_and_not_a_refusal(organization: Organization) -> None:
     for verb in (quotas.check, quotas.consume, quotas.release):
         with pytest.raises(UnknownFeature, match="init_plan_limits"):
-            verb(organization, "invocies")  # type: ignore[operator]
+            verb(organization, "invocies")
 
 
 def test_a_missing_catalogue_says_what_to_run(db: None) -> None:
@@ -71,7 +71,7 @@ def test_a_missing_catalogue_says_what_to_run(db: None) -> None:
 def test_only_whole_amounts_from_one_up_are_counted(organization: Organization, amount: Any) -> None:
     for verb in (quotas.check, quotas.consume, quotas.release):
         with pytest.raises(ValueError, match="whole number"):
-            verb(organization, "invoices", amount)  # type: ignore[operator]
+            verb(organization, "invoices", amount)
     with pytest.raises(ValueError, match="whole number"), quotas.consuming(organization, "invoices", amount):
         pass  # pragma: no cover - never entered
     assert quotas.consume(organization, "invoices", 1).amount == 1

@@ -18,7 +18,11 @@ from tests.testapp.models import Organization
 
 
 def come_back(payment: PaymentTransaction, **changes: Any) -> Any:
-    query = {"pidx": payment.gateway_reference, "status": "Completed", "purchase_order_id": payment.reference}
+    query: dict[str, Any] = {
+        "pidx": payment.gateway_reference,
+        "status": "Completed",
+        "purchase_order_id": payment.reference,
+    }
     query.update(changes)
     return Client().get(f"/billing/khalti/callback/{payment.reference}/", query)
 

@@ -108,8 +108,9 @@ def serving(python: Path, site: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(python), "-u", "manage.py", "runserver", f"127.0.0.1:{port}", "--noreload"]
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(command, cwd=site, env=alone(), **output) as server:
+    with subprocess.Popen(
+        command, cwd=site, env=alone(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
         assert server.stdout is not None
         said = []
         for line in server.stdout:

@@ -165,8 +165,8 @@ def release(organization: Model, feature: str, amount: int = 1) -> None:
 def recount(organization: Model, feature: str, *, dry_run: bool = False) -> tuple[int, int] | None:
     """Set the count of a feature that exists to what its ``count=`` finds: ``(before, after)``.
 
-    None where the feature has no ``count=``, or is no feature that exists. The counter's row is locked while the site counts, so that nobody is
-    granted a unit on a number about to change.
+    None where the feature has no ``count=``, or is no feature that exists. The counter's row is locked while the site
+    counts, so that nobody is granted a unit on a number about to change.
     """
     count = counter_for(feature)
     if count is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from django_tenant_billing.testing import seed_catalogue
 from tests.conftest import use_simulator
 from tests.folding import assert_log_folds_to_state
 from tests.races.harness import KillPoint, die_at, kill_at, points_of, simulator_process
-from tests.races.test_payment_races import deliver, paid_at_the_wallet
+from tests.races.test_payment_races import deliver, owner, paid_at_the_wallet
 from tests.testapp.models import Customer, Organization
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +42,7 @@ def lease_is_over() -> None:
 
 def assert_active_once(payment: PaymentTransaction) -> None:
     payment.refresh_from_db()
-    subscription = Subscription.objects.get(organization_id=payment.organization_id)
+    subscription = Subscription.objects.get(organization=owner(payment))
     assert payment.status == "paid"
     assert subscription.plan_in_force(clock.now()) == "PRO"
     assert Activation.objects.filter(payment=payment).count() == 1
@@ -60,7 +61,7 @@ def test_settle_killed_anywhere_is_finished_by_one_more_callback_or_sweep(wallet
     assert len(points) > 30
     for point in points:
         payment = paid_at_the_wallet(wallet, f"{point}"[:80])
-        assert kill_at(point, lambda p=payment: payments.settle(p))
+        assert kill_at(point, partial(payments.settle, payment))
         assert_log_folds_to_state()
         lease_is_over()
         if repair == "callback":
@@ -88,7 +89,7 @@ def test_two_commits_lose_the_activation_when_killed_between_them(wallet: str) -
     lost = 0
     for point in points:
         payment = paid_at_the_wallet(wallet, f"{point}"[:80])
-        assert kill_at(point, lambda p=payment: settle_in_two_commits(p))
+        assert kill_at(point, partial(settle_in_two_commits, payment))
         settle_in_two_commits(payment)
         lost += not Activation.objects.filter(payment=payment).exists()
     assert lost > 0
