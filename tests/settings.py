@@ -16,7 +16,8 @@ ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 USE_TZ = True
 TIME_ZONE = "Asia/Kathmandu"
 DEFAULT_AUTO_FIELD = os.environ.get("DTB_AUTO_FIELD", "django.db.models.BigAutoField")
-SCRATCH = Path(tempfile.gettempdir()) / f"dtb-{os.environ.get('PYTEST_XDIST_TESTRUNUID', str(os.getpid()))[:8]}"
+# A short path, for sockets have a length limit; one for each worker of each run.
+SCRATCH = Path(tempfile.gettempdir()) / f"dtb-{os.getpid()}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
 
 
 def database(kind: str) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def database(kind: str) -> dict[str, Any]:
         return {"ENGINE": "django.db.backends.mysql", "NAME": "dtb", "USER": "root"}
     return {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": SCRATCH.with_suffix(".sqlite3"),
+        "NAME": ":memory:",
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 60, "init_command": "PRAGMA journal_mode=WAL;"},
         # A file, not memory: races and kills need a database that several processes share.
         "TEST": {"NAME": str(SCRATCH.with_suffix(".test.sqlite3"))},

@@ -281,3 +281,13 @@ def test_a_counting_function_for_a_feature_that_is_not_there_is_refused() -> Non
         InvalidCatalogue, match=r"count\.custmers: there is no such feature; did you mean 'customers'\?"
     ):
         default_catalogue(count={"custmers": COUNT_PATH})
+
+
+def test_codes_that_differ_only_in_case_are_refused(settings: Any) -> None:
+    plan = {"price": 0, "limits": {"invoices": 1}}
+    invoices = {"singular": "invoice", "plural": "invoices", "kind": "happens"}
+    settings.TENANT_BILLING_CATALOGUE = {"features": {"invoices": invoices}, "plans": {"FREE": plan, "Free": plan}}
+    with pytest.raises(InvalidCatalogue, match="upper and lower case"):
+        read_catalogue()
+    settings.TENANT_BILLING_CATALOGUE = {"features": {"invoices": invoices}, "plans": {"FREE": plan, "PRO": plan}}
+    assert len(read_catalogue().plans) == 2

@@ -118,6 +118,22 @@ def test_over_the_limit_a_client_gets_json_and_a_browser_a_page(browser: Client,
     assert browser.get("/invoices/new/").status_code == 403
 
 
+def test_a_bearer_token_or_a_json_body_asks_for_json_too(browser: Client, organization: Organization) -> None:
+    set_used(organization, "invoices", 10)
+    by_token = browser.post("/invoices/new/", headers={"Authorization": "Bearer token", "Accept": "text/html"})
+    by_body = browser.post("/invoices/new/", "{}", content_type="application/json", headers={"Accept": "text/html"})
+    assert by_token.json() == by_body.json()
+
+
+def test_a_safe_request_that_fails_has_nothing_to_give_back(browser: Client, organization: Organization) -> None:
+    quotas.consume(organization, "invoices")
+    assert browser.get("/invoices/new/?status=404").status_code == 404
+    assert browser.get("/plain/").status_code == 200
+    with pytest.raises(ViewBroke):
+        browser.get("/invoices/new/?raise")
+    assert used(organization) == 1
+
+
 def test_refusals_come_in_the_ruled_order(organization: Organization, user: User) -> None:
     client = Client()
     assert client.post("/invoices/new/", headers=JSON).status_code == 401

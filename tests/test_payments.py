@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.core.management import call_command
+from django.db import connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
@@ -552,6 +554,35 @@ def test_the_sweep_closes_an_attempt_that_died_before_the_payer_was_sent(organiz
         assert payments.reconcile().closed == 1
     payment.refresh_from_db()
     assert (payment.status, payment.detail) == ("failed", "initiate_unknown")
+
+
+def test_the_sweep_leaves_an_attempt_alone_that_moved_on_meanwhile(organization: Organization) -> None:
+    payment = made_by_a_worker_that_died(organization)
+    seen: list[str] = []
+
+    def slow_start_finishes(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
+        # Between the sweep's list and its lock.
+        if sql.startswith("SELECT") and "tenant_billing_paymenttransaction" in sql:
+            seen.append(sql)
+            if len(seen) == 2:
+                PaymentTransaction.objects.update(status="failed", detail="by its worker")
+        return execute(sql, params, many, context)
+
+    with clock.moved(timedelta(minutes=16)), connection.execute_wrapper(slow_start_finishes):
+        assert payments.reconcile().closed == 0
+    payment.refresh_from_db()
+    assert payment.detail == "by its worker"
+    payments._log(payment, PaymentEvent.Kind.MOVED, source="created", to="failed")
+
+
+def test_the_command_sweeps_and_says_what_it_did(simulator: Server, organization: Organization) -> None:
+    payment = start(organization)
+    pay(simulator, payment, Act.CLOSE_TAB)
+    out = StringIO()
+    with clock.moved(timedelta(minutes=2)):
+        call_command("reconcile_payments", "--limit", "10", stdout=out)
+    assert out.getvalue().strip() == "✓ asked 1: 1 paid, 0 in review, 0 closed, 0 still open"
+    assert plan_of(organization) == "PRO"
 
 
 class _Death(BaseException):

@@ -122,6 +122,10 @@ def read_catalogue() -> Catalogue:
     features = tuple(_feature(slug, value) for slug, value in _items(raw["features"], "features"))
     slugs = [feature.slug for feature in features]
     plans = tuple(_plan(code, value, slugs) for code, value in _items(raw["plans"], "plans"))
+    if len({plan.code.casefold() for plan in plans}) < len(plans):
+        raise InvalidCatalogue(
+            "plans", "two codes differ only in upper and lower case, which MariaDB cannot tell apart"
+        )
     if conf.fallback_plan not in {plan.code for plan in plans}:
         raise InvalidCatalogue("plans", f"the fallback plan {conf.fallback_plan!r} is missing: add it, or name another "
                                "in TENANT_BILLING_FALLBACK_PLAN")  # fmt: skip
