@@ -33,7 +33,9 @@ class Command(BaseCommand):
             raise CommandError("The tour was interrupted.", returncode=130) from None
         self.stdout.write()
         self.stdout.write(self.style.SUCCESS("That was the tour. Now click through it yourself:"))
-        self.stdout.write(f"  python {sys.argv[0]} demo")
+        python = Path(sys.executable)
+        typed = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else "python"
+        self.stdout.write(f"  {typed} {sys.argv[0]} demo")
 
     def _tour(self, stack: ExitStack) -> None:
         self.stdout.write("Starting the simulator and the site, on free ports, with an SQLite file of their own.")
