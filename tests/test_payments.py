@@ -28,6 +28,7 @@ from django_tenant_billing.exceptions import (
 from django_tenant_billing.gateways.base import Claim, Outcome, Proof
 from django_tenant_billing.gateways.khalti import KhaltiGateway
 from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction, Plan, PlanPrice, Subscription
+from django_tenant_billing.models.log import short
 from django_tenant_billing.states import CHECK_AFTER, PaymentState
 from tests.folding import assert_log_folds_to_state
 from tests.testapp.models import Organization
@@ -484,8 +485,8 @@ def test_a_secret_is_in_no_row(simulator: Server, organization: Organization) ->
 
 
 def test_log_data_is_cut_and_free_of_nul() -> None:
-    assert payments._short("a\x00b" + "c" * 900) == "ab" + "c" * 498
-    assert [payments._short(value) for value in (1, True, None, {"a": 1})] == [1, True, None, "{'a': 1}"]
+    assert short("a\x00b" + "c" * 900) == "ab" + "c" * 498
+    assert [short(value) for value in (1, True, None, {"a": 1})] == [1, True, None, "{'a': 1}"]
 
 
 # --- find and claims -------------------------------------------------------------------------------------------------
@@ -572,7 +573,7 @@ def test_the_sweep_leaves_an_attempt_alone_that_moved_on_meanwhile(organization:
         assert payments.reconcile().closed == 0
     payment.refresh_from_db()
     assert payment.detail == "by its worker"
-    payments._log(payment, PaymentEvent.Kind.MOVED, source="created", to="failed")
+    PaymentEvent.objects.append(payment, PaymentEvent.Kind.MOVED, source="created", to="failed")
 
 
 def test_the_command_sweeps_and_says_what_it_did(simulator: Server, organization: Organization) -> None:

@@ -7,7 +7,6 @@ logs and activates, so that whatever dies, asking again finishes the work and re
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,6 +36,7 @@ from .states import HORIZON, OPEN, SOFT_FAILED, UNANSWERED_RETRIES, UNSENT_AFTER
 __all__ = ["Sweep", "find", "reconcile", "record_claim", "record_rejected", "settle", "start"]
 
 Kind = PaymentEvent.Kind
+log = PaymentEvent.objects.append
 S = PaymentState
 
 LEASE = timedelta(seconds=60)
@@ -77,7 +77,7 @@ def start(
             created_at=now,
         )
         payment.save(force_insert=True)
-        _log(payment, Kind.STARTED, to=S.CREATED, actor=actor, data={"plan": plan, "amount_minor": price.amount_minor})
+        log(payment, Kind.STARTED, to=S.CREATED, actor=actor, data={"plan": plan, "amount_minor": price.amount_minor})
     try:
         checkout = asked.start_checkout(_order(payment, base_url))
     except (GatewayRejected, GatewayUnavailable) as error:
@@ -115,7 +115,7 @@ def record_claim(gateway: str, claim: Claim, payment: PaymentTransaction | None,
     """Log what a browser claims, in a commit of its own; True where it fits the payment it names."""
     fits = payment is not None and claim.gateway_reference == payment.gateway_reference
     with _Durable("record_claim"):
-        _log(
+        log(
             payment,
             Kind.CLAIM,
             gateway=gateway,
@@ -130,7 +130,7 @@ def record_claim(gateway: str, claim: Claim, payment: PaymentTransaction | None,
 def record_rejected(gateway: str, reference: str, problem: str, *, actor: str = "") -> None:
     """Log a callback that could not even be read as a claim."""
     with _Durable("record_rejected"):
-        _log(None, Kind.REFUSED, gateway=gateway, reference=reference[:20], detail=problem, actor=actor)
+        log(None, Kind.REFUSED, gateway=gateway, reference=reference[:20], detail=problem, actor=actor)
 
 
 def settle(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransaction:
@@ -148,7 +148,7 @@ def settle(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransactio
         )
         payment = PaymentTransaction.objects.get(pk=payment.pk)
         if leased:
-            _log(payment, Kind.ASKED, actor=actor)
+            log(payment, Kind.ASKED, actor=actor)
         elif payment.status == S.PAID:
             payment.activate_plan()
     if not leased:
@@ -196,7 +196,7 @@ def _apply(payment: PaymentTransaction, proof: Proof, actor: str) -> PaymentTran
     now = clock.now()
     with _Durable("settle"):
         payment = _locked(payment)
-        _log(payment, Kind.PROOF, detail=proof.status, actor=actor, data=proof.data)
+        log(payment, Kind.PROOF, detail=proof.status, actor=actor, data=proof.data)
         payment.leased_until, payment.unanswered = None, 0
         target, detail = _judge(payment, proof, now)
         payment.next_check_at = _next_question(payment, target, now)
@@ -259,7 +259,7 @@ def _unanswered(payment: PaymentTransaction, error: GatewayError, actor: str) ->
     now = clock.now()
     with _Durable("settle"):
         payment = _locked(payment)
-        _log(payment, Kind.NO_ANSWER, detail=type(error).__name__, actor=actor, data={"error": str(error)})
+        log(payment, Kind.NO_ANSWER, detail=type(error).__name__, actor=actor, data={"error": str(error)})
         payment.leased_until = None
         payment.unanswered += 1
         saved = ["leased_until", "unanswered", "next_check_at", "updated_at"]
@@ -339,42 +339,7 @@ def _move(
         raise IllegalTransition(payment.reference, str(source), str(target))
     payment.status, payment.detail = target, detail
     payment.save(update_fields=["status", "detail", "updated_at", *save])
-    _log(payment, Kind.MOVED, source=source, to=target, detail=detail, actor=actor, data=data)
-
-
-def _log(
-    payment: PaymentTransaction | None,
-    kind: PaymentEvent.Kind,
-    *,
-    gateway: str = "",
-    reference: str = "",
-    source: str = "",
-    to: str = "",
-    detail: str = "",
-    actor: str = "",
-    data: Mapping[str, Any] | None = None,
-) -> None:
-    PaymentEvent.objects.create(
-        payment=payment,
-        reference=payment.reference if payment else reference,
-        organization_key=payment.organization_key if payment else "",
-        organization_name=payment.organization_name if payment else "",
-        gateway=payment.gateway if payment else gateway,
-        kind=kind,
-        from_status=source,
-        to_status=to,
-        detail=detail[:200],
-        data={name: _short(value) for name, value in (data or {}).items()},
-        actor=actor[:200],
-        at=clock.now(),
-    )
-
-
-def _short(value: Any) -> Any:
-    """Scalars as they are; text and anything else cut to what a log line needs. No NUL: PostgreSQL refuses it."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    return re.sub(r"\x00", "", str(value))[:500]
+    log(payment, Kind.MOVED, source=source, to=target, detail=detail, actor=actor, data=data)
 
 
 def _locked(payment: PaymentTransaction) -> PaymentTransaction:

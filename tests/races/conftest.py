@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.db import connection
 
-from tests.races.harness import run_processes, run_together
+from django_tenant_billing.testing import seed_catalogue
+from tests.conftest import use_simulator
+from tests.races.harness import run_processes, run_together, simulator_process
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +23,17 @@ def runs() -> int:
 def together() -> Callable[[int, Callable[[int], int]], list[int]]:
     """Threads where the database is a server, processes where it is a file."""
     return run_processes if connection.vendor == "sqlite" else run_together
+
+
+@pytest.fixture(scope="session")
+def wallet() -> Iterator[str]:
+    """The address of the simulator, in a process of its own."""
+    with simulator_process() as url:
+        yield url
+
+
+@pytest.fixture
+def site(settings: Any, wallet: str, transactional_db: None) -> None:
+    """A seeded site that pays at the wallet."""
+    use_simulator(settings, wallet)
+    seed_catalogue()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,26 +12,12 @@ from django.test import Client
 
 from django_tenant_billing import clock, payments, quotas
 from django_tenant_billing.models import Activation, PaymentTransaction, Subscription, UsageCounter
-from django_tenant_billing.testing import seed_catalogue
-from tests.conftest import use_simulator
 from tests.folding import assert_log_folds_to_state
-from tests.races.harness import KillPoint, die_at, kill_at, points_of, simulator_process
+from tests.races.harness import KillPoint, die_at, kill_at, points_of
 from tests.races.test_payment_races import deliver, owner, paid_at_the_wallet
 from tests.testapp.models import Customer, Organization
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module")
-def wallet() -> Iterator[str]:
-    with simulator_process() as url:
-        yield url
-
-
-@pytest.fixture(autouse=True)
-def _site(settings: Any, wallet: str) -> None:
-    use_simulator(settings, wallet)
-    seed_catalogue()
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("site")]
 
 
 def lease_is_over() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 import requests
@@ -16,27 +15,12 @@ from django_tenant_billing.gateways.base import Outcome
 from django_tenant_billing.gateways.registry import get_gateway
 from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction, Subscription
 from django_tenant_billing.periods import Interval
-from django_tenant_billing.testing import seed_catalogue
-from tests.conftest import use_simulator
 from tests.folding import assert_log_folds_to_state
-from tests.races.harness import simulator_process
 from tests.testapp.models import Organization
 
 Together = Callable[[int, Callable[[int], int]], list[int]]
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module")
-def wallet() -> Iterator[str]:
-    with simulator_process() as url:
-        yield url
-
-
-@pytest.fixture(autouse=True)
-def _site(settings: Any, wallet: str) -> None:
-    use_simulator(settings, wallet)
-    seed_catalogue()
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("site")]
 
 
 def paid_at_the_wallet(wallet: str, name: str, plan: str = "PRO") -> PaymentTransaction:

@@ -1,6 +1,7 @@
 """The tables. What one aggregate decides about itself is a method here; what crosses to another is a service."""
 
-from .payments import Activation, PaymentEvent, PaymentTransaction
+from .log import PaymentEvent
+from .payments import Activation, PaymentTransaction
 from .plans import Feature, Plan, PlanLimit, PlanPrice
 from .subscriptions import Subscription
 from .usage import Usage, UsageCounter

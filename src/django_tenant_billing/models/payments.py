@@ -1,17 +1,16 @@
-"""One attempt to pay for one plan, the append-only log of it, and the one activation it may cause."""
+"""One attempt to pay for one plan, and the one activation it may cause."""
 
 from __future__ import annotations
 
 import secrets
 from functools import partial
-from typing import Any
 
 from django.db import models, router, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from .. import clock, signals
-from ..exceptions import AppendOnly, NotProven
+from ..exceptions import NotProven
 from ..fields import OrganizationForeignKey
 from ..money import format_money, to_major
 from ..periods import Interval
@@ -147,70 +146,3 @@ class Activation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.payment_id}"
-
-
-class PaymentEventQuerySet(models.QuerySet["PaymentEvent"]):
-    """Reads and inserts; a log row is never changed."""
-
-    def update(self, **kwargs: Any) -> int:
-        raise AppendOnly
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        raise AppendOnly
-
-    def bulk_update(self, *args: Any, **kwargs: Any) -> int:
-        raise AppendOnly
-
-    def bulk_create(self, *args: Any, **kwargs: Any) -> list[PaymentEvent]:
-        if kwargs.get("update_conflicts"):
-            raise AppendOnly
-        return super().bulk_create(*args, **kwargs)
-
-
-class PaymentEvent(models.Model):
-    """One line of the log: an attempt, a claim, a proof, a step, a refusal. Written once, for ever.
-
-    ``payment`` is NULL where a claim fits no payment of ours. No foreign key to the organization: the log outlives it.
-    """
-
-    class Kind(models.TextChoices):
-        STARTED = "started", _("started")
-        CLAIM = "claim", _("claim")
-        ASKED = "asked", _("asked")
-        PROOF = "proof", _("proof")
-        NO_ANSWER = "no_answer", _("no answer")
-        MOVED = "moved", _("moved")
-        REFUSED = "refused", _("refused")
-
-    payment = models.ForeignKey(
-        PaymentTransaction, models.PROTECT, null=True, related_name="events", verbose_name=_("payment")
-    )
-    reference = models.CharField(_("reference"), max_length=20, blank=True)
-    organization_key = models.CharField(_("organization key"), max_length=64, blank=True)
-    organization_name = models.CharField(_("organization name"), max_length=200, blank=True)
-    gateway = models.CharField(_("gateway"), max_length=50)
-    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
-    from_status = models.CharField(_("from"), max_length=20, blank=True)
-    to_status = models.CharField(_("to"), max_length=20, blank=True)
-    detail = models.CharField(_("detail"), max_length=200, blank=True)
-    data = models.JSONField(_("data"), default=dict)
-    actor = models.CharField(_("actor"), max_length=200, blank=True)
-    at = models.DateTimeField(_("at"))
-
-    objects = PaymentEventQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["pk"]
-        verbose_name = _("payment event")
-        verbose_name_plural = _("payment events")
-
-    def __str__(self) -> str:
-        return f"{self.reference or '?'} - {self.kind} {self.to_status}".rstrip()
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk is not None:
-            raise AppendOnly
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        raise AppendOnly

@@ -1,0 +1,116 @@
+"""The append-only log of payments: every attempt, claim, proof and step is one line, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from .. import clock
+from ..exceptions import AppendOnly
+from .payments import PaymentTransaction
+
+
+def short(value: Any) -> Any:
+    """Scalars as they are; text and anything else cut to what a log line needs. No NUL: PostgreSQL refuses it."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    return str(value).replace("\x00", "")[:500]
+
+
+class PaymentEventQuerySet(models.QuerySet["PaymentEvent"]):
+    """Reads and inserts; a log row is never changed."""
+
+    def append(
+        self,
+        payment: PaymentTransaction | None,
+        kind: PaymentEvent.Kind,
+        *,
+        gateway: str = "",
+        reference: str = "",
+        source: str = "",
+        to: str = "",
+        detail: str = "",
+        actor: str = "",
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write one line, now. ``gateway`` and ``reference`` are for a claim that fits no payment."""
+        self.create(
+            payment=payment,
+            reference=payment.reference if payment else reference,
+            organization_key=payment.organization_key if payment else "",
+            organization_name=payment.organization_name if payment else "",
+            gateway=payment.gateway if payment else gateway,
+            kind=kind,
+            from_status=source,
+            to_status=to,
+            detail=detail[:200],
+            data={name: short(value) for name, value in (data or {}).items()},
+            actor=actor[:200],
+            at=clock.now(),
+        )
+
+    def update(self, **kwargs: Any) -> int:
+        raise AppendOnly
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AppendOnly
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> int:
+        raise AppendOnly
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[PaymentEvent]:
+        if kwargs.get("update_conflicts"):
+            raise AppendOnly
+        return super().bulk_create(*args, **kwargs)
+
+
+class PaymentEvent(models.Model):
+    """One line of the log: an attempt, a claim, a proof, a step, a refusal. Written once, for ever.
+
+    ``payment`` is NULL where a claim fits no payment of ours. No foreign key to the organization: the log outlives it.
+    """
+
+    class Kind(models.TextChoices):
+        STARTED = "started", _("started")
+        CLAIM = "claim", _("claim")
+        ASKED = "asked", _("asked")
+        PROOF = "proof", _("proof")
+        NO_ANSWER = "no_answer", _("no answer")
+        MOVED = "moved", _("moved")
+        REFUSED = "refused", _("refused")
+
+    payment = models.ForeignKey(
+        PaymentTransaction, models.PROTECT, null=True, related_name="events", verbose_name=_("payment")
+    )
+    reference = models.CharField(_("reference"), max_length=20, blank=True)
+    organization_key = models.CharField(_("organization key"), max_length=64, blank=True)
+    organization_name = models.CharField(_("organization name"), max_length=200, blank=True)
+    gateway = models.CharField(_("gateway"), max_length=50)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
+    from_status = models.CharField(_("from"), max_length=20, blank=True)
+    to_status = models.CharField(_("to"), max_length=20, blank=True)
+    detail = models.CharField(_("detail"), max_length=200, blank=True)
+    data = models.JSONField(_("data"), default=dict)
+    actor = models.CharField(_("actor"), max_length=200, blank=True)
+    at = models.DateTimeField(_("at"))
+
+    objects = PaymentEventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        verbose_name = _("payment event")
+        verbose_name_plural = _("payment events")
+
+    def __str__(self) -> str:
+        return f"{self.reference or '?'} - {self.kind} {self.to_status}".rstrip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise AppendOnly
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise AppendOnly
