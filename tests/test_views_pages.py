@@ -103,6 +103,8 @@ def test_choosing_a_plan_sends_the_payer_to_the_gateway(
         ({"plan": "PRO", "gateway": "paypal"}, 400, "Choose how you want to pay."),
         ({"plan": "GOLD", "gateway": "khalti"}, 400, "there is no such plan"),
         ({"plan": "FREE", "gateway": "khalti"}, 400, "it is free"),
+        ({"plan": "PRO\x00", "gateway": "khalti"}, 400, "there is no such plan"),
+        ({"plan": "PRO", "gateway": "khalti\x00"}, 400, "Choose how you want to pay."),
     ],
 )
 def test_a_bad_choice_is_explained_and_stores_nothing(

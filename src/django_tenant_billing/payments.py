@@ -281,7 +281,8 @@ def _next_question(payment: PaymentTransaction, status: PaymentState, now: datet
 
 
 def _price(plan: str, gateway: Gateway) -> PlanPrice:
-    found = Plan.objects.filter(code=plan).first()
+    # A NUL is no text to PostgreSQL, which would make a bug of a bad request.
+    found = Plan.objects.filter(code=plan).first() if plan.isprintable() else None
     if found is None or found.code != plan:
         raise NotForSale(plan, "there is no such plan")
     if not found.is_active:
