@@ -19,7 +19,7 @@ from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.exceptions import CallbackRejected, QuotaExceeded
 from django_tenant_billing.gateways.khalti import KhaltiGateway
 from django_tenant_billing.gateways.registry import gateway_aliases, get_gateway
-from django_tenant_billing.models import PaymentTransaction, PlanLimit, Subscription, Usage
+from django_tenant_billing.models import PaymentTransaction, PlanLimit, PlanPrice, Subscription, Usage
 from django_tenant_billing.testing import set_used, subscribe
 from tests.test_payments import pay, start
 from tests.testapp.models import Organization
@@ -244,6 +244,31 @@ def test_plans_features_and_limits_can_be_edited_but_not_what_a_feature_is(staff
     page = staff.get("/admin/tenant_billing/feature/invoices/change/").content.decode()
     assert 'name="singular"' in page
     assert 'name="kind"' not in page
+
+
+def test_prices_are_typed_in_rupees_and_an_end_before_the_start_is_explained(
+    staff: Client, organization: Organization
+) -> None:
+    price = PlanPrice.objects.get(plan="PRO")
+    form = {
+        "code": "PRO", "name": "Pro", "position": "2", "is_active": "on",
+        "prices-TOTAL_FORMS": "2", "prices-INITIAL_FORMS": "1", "prices-0-id": str(price.pk), "prices-0-plan": "PRO",
+        "prices-0-amount": "4200.50", "prices-0-currency": "NPR", "prices-0-interval": "month",
+        "prices-0-interval_count": "1", "prices-0-is_default": "True",
+        "prices-1-plan": "PRO", "prices-1-amount": "-1", "prices-1-currency": "NPR", "prices-1-interval": "year",
+        "prices-1-interval_count": "1", "prices-1-is_default": "",
+        "limits-TOTAL_FORMS": "0", "limits-INITIAL_FORMS": "0",
+    }  # fmt: skip
+    assert 'value="3900"' in staff.get("/admin/tenant_billing/plan/PRO/change/").content.decode()
+    assert staff.post("/admin/tenant_billing/plan/PRO/change/", form).status_code == 200
+    form["prices-1-amount"] = "42000"
+    assert staff.post("/admin/tenant_billing/plan/PRO/change/", form).status_code == 302
+    prices = PlanPrice.objects.filter(plan="PRO").values_list("interval", "amount_minor")
+    assert dict(prices) == {"month": 420050, "year": 4200000}
+    subscription = Subscription.objects.get()
+    url = f"/admin/tenant_billing/subscription/{subscription.pk}/change/"
+    page = staff.post(url, {"plan": "PRO", "period_end_0": "2001-01-01", "period_end_1": "00:00:00"})
+    assert "Name a moment after the period" in page.content.decode()
 
 
 def test_subscription_and_usage_go_with_their_organization_and_not_alone(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -11,7 +12,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, connections
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from django_tenant_billing import quotas
@@ -84,10 +85,61 @@ def test_methods_and_keep_are_the_sites_to_choose(browser: Client, organization:
     assert browser.get("/api/").status_code == 200
     assert used(organization, "api_calls") == 1
     assert browser.get("/api/?status=304").status_code == 304
-    assert browser.post("/api/").status_code == 200
-    assert used(organization, "api_calls") == 1
     assert browser.get("/api/?status=404").status_code == 404
     assert used(organization, "api_calls") == 2
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PURGE"])
+def test_naming_a_method_widens_what_is_counted_and_frees_nothing(
+    browser: Client, organization: Organization, method: str
+) -> None:
+    assert browser.generic(method, "/api/").status_code == 200
+    assert used(organization, "api_calls") == 1
+    assert browser.options("/api/").status_code == 200
+    assert used(organization, "api_calls") == 1
+
+
+def test_a_keep_that_raises_gives_the_unit_back(browser: Client, organization: Organization) -> None:
+    for path in ("/keep-breaks/", "/keep-breaks-async/"):
+        with pytest.raises(ViewBroke):
+            browser.post(path)
+    assert used(organization) == 0
+
+
+def test_an_async_class_based_view_is_guarded_by_the_decorator_too(browser: Client, organization: Organization) -> None:
+    assert browser.post("/async-decorated/").status_code == 200
+    assert browser.post("/async-decorated/?status=400").status_code == 400
+    assert used(organization) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("before", [0, 10])
+def test_a_client_that_leaves_while_its_unit_is_counted_or_refused_leaves_no_trace(
+    organization: Organization, user: User, settings: Any, before: int
+) -> None:
+    set_used(organization, "invoices", before)
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def slow_resolver(request: Any) -> Organization:
+        arrived.set()
+        go_on.wait(10)
+        return organization
+
+    settings.TENANT_BILLING_ORGANIZATION_RESOLVER = slow_resolver
+
+    async def story() -> None:
+        request = RequestFactory().post("/invoices/new-async/", headers=JSON)
+        request.user = user
+        leaving = asyncio.ensure_future(create_invoice_async(request))
+        await asyncio.to_thread(arrived.wait, 10)
+        leaving.cancel()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        await sync_to_async(connections.close_all)()
+
+    asyncio.run(story())
+    assert used(organization) == before
 
 
 def test_a_feature_that_is_off_refuses_reading_too(browser: Client, organization: Organization) -> None:
@@ -200,6 +252,11 @@ def test_a_form_view_that_fails_takes_row_and_count_back(browser: Client, organi
     assert (answer.status_code, answer.content) == (409, b"the site's own answer")
     assert (used(organization, "customers"), Customer.objects.count()) == (0, 0)
     assert browser.post("/customers/new/?status=201", {"name": "Sita"}).status_code == 201
+    assert (used(organization, "customers"), Customer.objects.count()) == (1, 1)
+
+
+def test_a_form_valid_with_more_than_a_form_is_counted_too(browser: Client, organization: Organization) -> None:
+    assert browser.post("/customers/new-with-formset/", {"name": "Sita"}).status_code == 302
     assert (used(organization, "customers"), Customer.objects.count()) == (1, 1)
 
 

@@ -149,9 +149,9 @@ NEVER: dict[str, tuple[list[Act], list[Act]]] = {
         [lambda o: change_price(o, amount_minor=-1)],
         [lambda o: change_price(o, amount_minor=0)],
     ),
-    "tb_price_interval_positive": (
-        [lambda o: change_price(o, interval_count=0)],
-        [lambda o: change_price(o, interval_count=1)],
+    "tb_price_interval_in_range": (
+        [lambda o: change_price(o, interval_count=0), lambda o: change_price(o, interval_count=1001)],
+        [lambda o: change_price(o, interval_count=1), lambda o: change_price(o, interval_count=1000)],
     ),
     "tb_price_default_or_null": (
         [lambda o: change_price(o, is_default=False)],

@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest
 from django.test import RequestFactory, override_settings
+from django.utils.functional import SimpleLazyObject
 
 from django_tenant_billing.exceptions import NotAuthorized, OrganizationNotFound
 from django_tenant_billing.organizations import authorize, load, name_of, organization_model, organization_of
@@ -91,3 +92,29 @@ def test_a_setting_is_a_function_a_path_to_one_or_the_default() -> None:
     assert load("types.SimpleNamespace", nobody) is SimpleNamespace
     with pytest.raises(ImportError):
         load("orgs.no_such_function", nobody)
+
+
+def test_an_object_of_another_model_is_no_organization_whatever_its_key(
+    organization: Organization, settings: Any
+) -> None:
+    class Tenant:
+        pk = organization.pk
+
+    request = RequestFactory().get("/")
+    request.tenant = Tenant()  # type: ignore[attr-defined]
+    with pytest.raises(OrganizationNotFound):
+        organization_of(request)
+    request.tenant = organization  # type: ignore[attr-defined]
+    assert organization_of(request) == organization
+    settings.TENANT_BILLING_ORGANIZATION_RESOLVER = lambda request: Tenant()
+    with pytest.raises(OrganizationNotFound):
+        organization_of(request)
+
+
+def test_a_lazy_organization_is_what_it_holds(organization: Organization) -> None:
+    request = RequestFactory().get("/")
+    request.organization = SimpleLazyObject(lambda: organization)  # type: ignore[attr-defined]
+    assert organization_of(request) == organization
+    request.organization = SimpleLazyObject(lambda: None)  # type: ignore[attr-defined]
+    with pytest.raises(OrganizationNotFound):
+        organization_of(request)

@@ -13,6 +13,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from django_tenant_billing import clock, payments, signals
+from django_tenant_billing.conf import conf
 from django_tenant_billing.contrib.simulator.khalti_payment import Act
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.exceptions import (
@@ -30,6 +31,7 @@ from django_tenant_billing.gateways.khalti import KhaltiGateway
 from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction, Plan, PlanPrice, Subscription
 from django_tenant_billing.models.log import short
 from django_tenant_billing.states import CHECK_AFTER, PaymentState
+from django_tenant_billing.testing import subscribe
 from tests.folding import assert_log_folds_to_state
 from tests.testapp.models import Organization
 
@@ -345,7 +347,96 @@ def test_no_answer_about_a_canceled_payment_leaves_it_closed(simulator: Server, 
     payments.settle(payment)
     fault(simulator, "down", 1)
     settled = payments.settle(payment)
-    assert (settled.status, settled.next_check_at) == ("canceled", None)
+    assert settled.status == "canceled"
+    assert settled.initiated_at is not None
+    assert settled.next_check_at == settled.initiated_at + timedelta(days=1)
+
+
+def test_money_that_comes_after_a_cancellation_is_found_by_the_sweep(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment, Act.CANCEL)
+    payments.settle(payment)
+    with clock.moved(timedelta(days=1, minutes=1)):
+        assert payments.reconcile().closed == 1
+    tamper(simulator, payment, status="Completed", transaction_id="LATE2")
+    with clock.moved(timedelta(days=29)):
+        assert payments.reconcile().asked == 0
+    with clock.moved(timedelta(days=30, minutes=1)):
+        assert payments.reconcile().paid == 1
+
+
+def test_a_gateway_that_never_answers_ends_in_expiry_and_one_that_says_pending_for_ever_in_review(
+    simulator: Server, organization: Organization
+) -> None:
+    silent, pending = start(organization, "BASIC"), start(organization, "PRO")
+    pay(simulator, pending, Act.PENDING)
+    payments.settle(pending)
+    fault(simulator, "500", 1)
+    with clock.moved(timedelta(days=8)):
+        assert payments.settle(silent).detail == "horizon"
+        assert payments.settle(pending).status == "pending"
+    with clock.moved(timedelta(days=31)):
+        stale = payments.settle(pending)
+    assert (stale.status, stale.detail, stale.next_check_at) == ("review", "stale", None)
+
+
+def test_a_late_payment_does_not_take_away_what_was_bought_after_it(
+    simulator: Server, organization: Organization
+) -> None:
+    cheap = start(organization, "BASIC")
+    pay(simulator, cheap, Act.CLOSE_TAB)
+    with clock.moved(timedelta(minutes=5)):
+        dear = start(organization, "PRO")
+        pay(simulator, dear)
+        assert payments.settle(dear).status == "paid"
+        late = payments.settle(cheap)
+    assert (late.status, late.detail) == ("review", "superseded")
+    assert plan_of(organization) == "PRO"
+
+
+def test_a_late_payment_for_what_ended_meanwhile_is_applied(simulator: Server, organization: Organization) -> None:
+    cheap = start(organization, "BASIC")
+    pay(simulator, cheap, Act.CLOSE_TAB)
+    with clock.moved(timedelta(minutes=5)):
+        dear = start(organization, "PRO")
+        pay(simulator, dear)
+        payments.settle(dear)
+    with clock.moved(timedelta(days=40)):
+        assert payments.settle(cheap).status == "paid"
+        assert plan_of(organization) == "BASIC"
+
+
+def test_a_plan_without_an_end_is_not_sold_again(simulator: Server, organization: Organization) -> None:
+    subscribe(organization, "PRO")
+    with pytest.raises(NotForSale, match="without an end"):
+        start(organization, "PRO")
+    assert not PaymentTransaction.objects.exists()
+
+
+def test_a_payment_that_breaks_the_sweep_goes_to_the_back_of_the_queue(
+    simulator: Server, organization: Organization
+) -> None:
+    bad, good = start(organization, "BASIC"), start(Organization.objects.create(name="Good"), "PRO")
+    pay(simulator, good, Act.CLOSE_TAB)
+    PaymentTransaction.objects.filter(pk=bad.pk).update(gateway="breaking", next_check_at=bad.created_at)
+    with clock.moved(timedelta(minutes=2)), override_settings(TENANT_BILLING_GATEWAYS=with_a_breaking_gateway()):
+        with pytest.raises(_Death):
+            payments.reconcile()
+        assert payments.reconcile().paid == 1
+    assert Activation.objects.get().payment == good
+
+
+def test_a_payment_whose_gateway_was_removed_is_no_obstacle(simulator: Server, organization: Organization) -> None:
+    gone, good = start(organization, "BASIC"), start(Organization.objects.create(name="Good"), "PRO")
+    pay(simulator, good, Act.CLOSE_TAB)
+    PaymentTransaction.objects.filter(pk=gone.pk).update(gateway="removed", next_check_at=gone.created_at)
+    with clock.moved(timedelta(minutes=2)):
+        sweep = payments.reconcile()
+    assert (sweep.asked, sweep.paid, sweep.still_open) == (2, 1, 1)
+    gone.refresh_from_db()
+    assert kinds(gone)[-1] == "no_answer:GatewayNotConfigured"
 
 
 def test_while_one_worker_asks_nobody_else_does(simulator: Server, organization: Organization) -> None:
@@ -389,7 +480,9 @@ def test_the_horizon_expires_what_nobody_paid_and_keeps_asking_about_what_is_pen
         with clock.moved(timedelta(days=7, minutes=1)):
             payments._apply(payment, proof, "test")
             payment.refresh_from_db()
-    assert (unpaid.status, unpaid.detail, unpaid.next_check_at) == ("expired", "horizon", None)
+    assert (unpaid.status, unpaid.detail) == ("expired", "horizon")
+    assert unpaid.initiated_at is not None
+    assert unpaid.next_check_at == unpaid.initiated_at + timedelta(days=30)
     assert pending.status == "pending"
     assert pending.next_check_at is not None
     assert pending.next_check_at > timezone.now() + timedelta(days=7)
@@ -593,6 +686,14 @@ class _Death(BaseException):
 class DyingGateway(KhaltiGateway):
     def start_checkout(self, order: Any) -> Any:
         raise _Death
+
+    def look_up(self, order: Any) -> Any:
+        raise _Death
+
+
+def with_a_breaking_gateway() -> dict[str, Any]:
+    breaking = {"BACKEND": f"{__name__}.DyingGateway", "OPTIONS": {"secret_key": "k"}}
+    return {**conf.gateways, "breaking": breaking}
 
 
 def made_by_a_worker_that_died(organization: Organization) -> PaymentTransaction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 from django.test import Client
 
+from django_tenant_billing import clock, payments
 from django_tenant_billing.contrib.simulator.khalti_payment import Act
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction
@@ -138,6 +140,23 @@ def test_a_claim_that_cannot_be_read_is_a_400_and_is_logged(
     assert answer.status_code == 400
     refused = PaymentEvent.objects.get(kind="refused")
     assert (refused.reference, refused.payment) == (payment.reference, None)
+
+
+def test_a_payer_who_returns_to_a_gateway_that_lost_its_settings_leaves_a_trace_and_is_found_later(
+    simulator: Server, organization: Organization, settings: Any
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    working = settings.TENANT_BILLING_GATEWAYS
+    settings.TENANT_BILLING_GATEWAYS = {"khalti": {**working["khalti"], "OPTIONS": {}}}
+    answer = come_back(payment)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/billing/payments/")
+    assert PaymentEvent.objects.get(kind="refused").reference == payment.reference
+    with clock.moved(timedelta(minutes=2)):
+        assert payments.reconcile().still_open == 1
+    settings.TENANT_BILLING_GATEWAYS = working
+    with clock.moved(timedelta(minutes=5)):
+        assert payments.reconcile().paid == 1
 
 
 @pytest.mark.parametrize("path", ["callback/%00/", "callback/TB%E2%80%AE/", "callback/" + "X" * 21 + "/"])

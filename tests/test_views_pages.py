@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_tenant_billing import clock, payments, quotas
 from django_tenant_billing.contrib.simulator.server import Server
-from django_tenant_billing.models import PaymentTransaction, PlanPrice
+from django_tenant_billing.models import Feature, PaymentTransaction, Plan, PlanPrice, Subscription
 from django_tenant_billing.testing import subscribe
 from django_tenant_billing.views.shared import result_url
 from tests.test_payments import fault, start
@@ -131,13 +131,38 @@ def test_a_gateway_that_is_down_or_silent_is_explained(
     assert "Khalti does not answer. Nothing was charged." in text(answer)
 
 
-def test_a_site_without_its_public_url_is_told_the_setting(
-    browser: Client, organization: Organization, simulator: Server, settings: Any
+def test_a_site_without_its_public_url_is_told_the_setting_in_its_log_and_the_visitor_is_not(
+    browser: Client, organization: Organization, simulator: Server, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     del settings.TENANT_BILLING_PUBLIC_BASE_URL
     answer = browser.post("/billing/plans/", {"plan": "PRO", "gateway": "khalti"})
     assert answer.status_code == 503
-    assert "TENANT_BILLING_PUBLIC_BASE_URL" in text(answer)
+    assert "Billing is not set up on this site yet." in text(answer)
+    assert "TENANT_BILLING_PUBLIC_BASE_URL" in caplog.text
+
+
+def test_a_gateway_that_cannot_be_made_is_not_offered_and_breaks_no_page(
+    browser: Client, organization: Organization, simulator: Server, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = {"BACKEND": settings.TENANT_BILLING_GATEWAYS["khalti"]["BACKEND"], "OPTIONS": {}}
+    settings.TENANT_BILLING_GATEWAYS = {**settings.TENANT_BILLING_GATEWAYS, "broken": broken}
+    page = text(browser.get("/billing/plans/"))
+    assert 'value="khalti"' in page
+    assert 'value="broken"' not in page
+    assert "secret_key" in caplog.text
+    assert browser.post("/billing/plans/", {"plan": "PRO", "gateway": "broken"}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["", "plans/"])
+def test_pages_without_a_catalogue_say_that_billing_is_not_set_up(
+    browser: Client, organization: Organization, path: str
+) -> None:
+    Subscription.objects.all().delete()
+    Feature.objects.all().delete()
+    Plan.objects.all().delete()
+    answer = browser.get(f"/billing/{path}")
+    assert answer.status_code == 503
+    assert "Billing is not set up on this site yet." in text(answer)
 
 
 def test_an_organization_sees_its_own_payments_only(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
@@ -26,6 +28,7 @@ from .models import (
     Usage,
     UsageCounter,
 )
+from .money import to_minor
 from .quotas import check_all
 
 
@@ -47,8 +50,30 @@ class ReadOnly:
         return False
 
 
+class PlanPriceForm(forms.ModelForm):
+    """People type rupees; the column is paisa."""
+
+    amount = forms.DecimalField(label=_("price in rupees"), min_value=0, max_digits=15, decimal_places=2)
+
+    class Meta:
+        model = PlanPrice
+        fields = ("currency", "interval", "interval_count", "is_default")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            self.fields["amount"].initial = self.instance.amount
+
+    def clean_amount(self) -> Decimal:
+        amount: Decimal = self.cleaned_data["amount"]
+        self.instance.amount_minor = to_minor(amount)
+        return amount
+
+
 class PlanPriceInline(admin.TabularInline):
     model = PlanPrice
+    form = PlanPriceForm
+    fields = ("amount", "currency", "interval", "interval_count", "is_default")
     extra = 0
 
 

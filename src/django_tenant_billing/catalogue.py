@@ -34,6 +34,9 @@ from .exceptions import InvalidCatalogue
 from .money import MINOR_UNITS, to_minor
 from .periods import Interval
 
+MAX_INTERVALS = 1000
+"""The most days, months or years one price can buy: beyond lies the end of the calendar."""
+
 MAX_LIMIT = 2**53 - 1
 """The largest limit: what JavaScript reads exactly, far below the 2**63 - 1 that stands for unlimited in SQL."""
 
@@ -176,8 +179,8 @@ def _plan(code: str, raw: Any, slugs: list[str]) -> PlanSpec:
     interval, count = raw.get("interval", "month"), raw.get("interval_count", 1)
     if interval not in list(Interval):
         raise InvalidCatalogue(f"{where}.interval", f"{interval!r} is none of {', '.join(Interval)}")
-    if type(count) is not int or not 1 <= count <= 1000:
-        raise InvalidCatalogue(f"{where}.interval_count", f"{count!r} is not a whole number from 1 to 1000")
+    if type(count) is not int or not 1 <= count <= MAX_INTERVALS:
+        raise InvalidCatalogue(f"{where}.interval_count", f"{count!r} is not a whole number from 1 to {MAX_INTERVALS}")
     currency = raw.get("currency", "NPR")
     if not re.fullmatch(r"[A-Z]{3}", str(currency)):
         raise InvalidCatalogue(f"{where}.currency", f"{currency!r} is not an ISO code such as NPR")

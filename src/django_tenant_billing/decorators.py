@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from functools import wraps
-from inspect import iscoroutinefunction
 from typing import Any, TypeVar, cast
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponseBase
 
@@ -16,6 +16,8 @@ from .exceptions import QuotaExceeded
 from .quotas import Grant
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+Admitted = Grant | HttpResponseBase | None
 
 View = TypeVar("View", bound=Callable[..., Any])
 Keep = Callable[[HttpResponseBase], bool]
@@ -27,21 +29,22 @@ def succeeded(response: HttpResponseBase) -> bool:
 
 
 def quota_required(
-    feature: str, amount: int = 1, *, methods: Iterable[str] | None = None, keep: Keep = succeeded
+    feature: str, amount: int = 1, *, methods: Iterable[str] = (), keep: Keep = succeeded
 ) -> Callable[[View], View]:
     """Guard a view, sync or async, with ``amount`` units of a feature.
 
     Unsafe methods consume before the view and give back when it raises or ``keep(response)`` is false; safe methods
-    only check. ``methods`` names the methods that consume instead. Without a user, an organization or room, the
+    only check, but for those that ``methods`` names (with GET goes HEAD). Without a user, an organization or room, the
     contract's refusal is the answer and the view does not run. Exact but for a kill between count and work, which
     recount_usage repairs; inside ``QuotaRequiredMixin`` and ``quotas.consuming`` even that leaves no trace.
     """
-    consuming = None if methods is None else frozenset(method.upper() for method in methods)
+    also = frozenset(method.upper() for method in methods)
+    checking = SAFE_METHODS - also - ({"HEAD"} if "GET" in also else frozenset())
 
     def consumes(request: HttpRequest) -> bool:
-        return request.method not in SAFE_METHODS if consuming is None else request.method in consuming
+        return request.method not in checking
 
-    def before(request: HttpRequest) -> Grant | HttpResponseBase | None:
+    def before(request: HttpRequest) -> Admitted:
         organization = refusals.admit(request, json=refusals.prefers_json(request))
         if not isinstance(organization, Model):
             return organization
@@ -59,15 +62,16 @@ def quota_required(
 
             @wraps(view)
             async def awaiting(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-                grant = await sync_to_async(before)(request)
+                grant = await _uncancelled(before, request)
                 if isinstance(grant, HttpResponseBase):
                     return grant
                 try:
                     response = await coroutine(request, *args, **kwargs)
+                    kept = keep(response)
                 except BaseException:
                     await sync_to_async(_give_back)(grant)
                     raise
-                if not keep(response):
+                if not kept:
                     await sync_to_async(_give_back)(grant)
                 return response
 
@@ -80,16 +84,29 @@ def quota_required(
                 return grant
             try:
                 response: HttpResponseBase = view(request, *args, **kwargs)
+                kept = keep(response)
             except BaseException:
                 _give_back(grant)
                 raise
-            if not keep(response):
+            if not kept:
                 _give_back(grant)
             return response
 
         return cast(View, calling)
 
     return decorate
+
+
+async def _uncancelled(before: Callable[[HttpRequest], Admitted], request: HttpRequest) -> Admitted:
+    """Count in a thread that a disconnecting client cannot stop half-way: then what it counted is given back."""
+    counting = asyncio.ensure_future(sync_to_async(before)(request))
+    try:
+        return await asyncio.shield(counting)
+    except asyncio.CancelledError:
+        grant = await counting
+        if isinstance(grant, Grant):
+            await sync_to_async(_give_back)(grant)
+        raise
 
 
 def _give_back(grant: Grant | None) -> None:

@@ -53,12 +53,12 @@ class QuotaRequiredMixin:
             return refusals.quota_exceeded(request, error.decision)
 
     def _counted(
-        self, organization: Model, form_valid: Callable[[Any], HttpResponseBase]
-    ) -> Callable[[Any], HttpResponseBase]:
-        def counted(form: Any) -> HttpResponseBase:
+        self, organization: Model, form_valid: Callable[..., HttpResponseBase]
+    ) -> Callable[..., HttpResponseBase]:
+        def counted(*args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
                 with quotas.consuming(organization, self.quota_feature, self.quota_amount):
-                    response = form_valid(form)
+                    response = form_valid(*args, **kwargs)
                     if not succeeded(response):
                         raise _WorkRefused(response)
             except _WorkRefused as refused:

@@ -25,9 +25,10 @@ def organization_of(request: HttpRequest) -> Model:
     Raises OrganizationNotFound.
     """
     found = load(conf.organization_resolver, _from_attributes)(request)
-    if found is None:
+    # A lazy object is what it holds; the key of another model would be somebody else's organization.
+    if not isinstance(found, organization_model()):
         raise OrganizationNotFound
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def authorize(request: HttpRequest, organization: Model, action: str) -> None:
@@ -49,7 +50,8 @@ def load(setting: str | Callable[..., Any] | None, default: Callable[..., Any]) 
 
 
 def _from_attributes(request: HttpRequest) -> Any:
-    return getattr(request, "organization", None) or getattr(request, "tenant", None)
+    named = (getattr(request, name, None) for name in ("organization", "tenant"))
+    return next((found for found in named if isinstance(found, organization_model())), None)
 
 
 def _everybody(_request: HttpRequest, _organization: Model, _action: str) -> bool:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from django.db import router, transaction
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.urls import reverse
 
 from . import clock, signals
@@ -26,12 +26,13 @@ from .exceptions import (
     InsideTransaction,
     NotForSale,
 )
-from .gateways.base import Checkout, Claim, Gateway, Order, Outcome, Proof
+from .gateways.base import Checkout, Claim, Gateway, Order, Proof
 from .gateways.registry import get_gateway
 from .models import Activation, PaymentEvent, PaymentTransaction, Plan, PlanPrice, Subscription
 from .models.payments import new_purchase, new_reference
 from .organizations import name_of
 from .states import HORIZON, OPEN, SOFT_FAILED, UNANSWERED_RETRIES, UNSENT_AFTER, PaymentState, may_move, next_check
+from .verdicts import judge, next_question, overdue
 
 __all__ = ["Sweep", "find", "reconcile", "record_claim", "record_rejected", "settle", "start"]
 
@@ -43,7 +44,6 @@ LEASE = timedelta(seconds=60)
 """How long one worker may take to ask, by the database's clock. A killed worker's lease simply ends."""
 
 RETRY = timedelta(minutes=1)
-DAILY = timedelta(days=1)
 
 
 def start(
@@ -59,7 +59,9 @@ def start(
     now = clock.now()
     with _Durable("start"):
         # One at a time for each organization: two tabs that pay for the same thing share one purchase.
-        Subscription.objects.lock(organization.pk, now)
+        subscription = Subscription.objects.lock(organization.pk, now)
+        if subscription.plan_id == price.plan_id and subscription.period_end is None:
+            raise NotForSale(plan, "you have it already, without an end")
         payment = PaymentTransaction(
             organization_id=organization.pk,
             organization_key=str(organization.pk),
@@ -102,7 +104,7 @@ def find(gateway: str, value: str, organization: Model | None = None) -> Payment
     Compared to the letter: a database may not tell upper from lower case.
     """
     named = Q(reference=value) | Q(gateway_reference=value) | Q(gateway_transaction_id=value)
-    found = PaymentTransaction.objects.filter(named, gateway=gateway)
+    found = _payments().filter(named, gateway=gateway)
     if organization is not None:
         found = found.filter(organization_id=organization.pk)
     return next(
@@ -137,16 +139,17 @@ def settle(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransactio
     """Ask the gateway about this payment and apply the answer; the payment as it stands afterwards.
 
     Safe to call at any time, any number of times, by anybody. Without an answer, or while another worker asks, nothing
-    changes but the time of the next question. Raises InsideTransaction, GatewayNotConfigured.
+    changes but the time of the next question. Raises InsideTransaction.
     """
     with _Durable("settle"):
         leased = (
-            PaymentTransaction.objects.filter(pk=payment.pk, status__in=OPEN | SOFT_FAILED)
+            _payments()
+            .filter(pk=payment.pk, status__in=OPEN | SOFT_FAILED)
             .exclude(gateway_reference=None, initiated_at=None)
             .filter(Q(leased_until=None) | Q(leased_until__lt=clock.DatabaseNow()))
             .update(leased_until=clock.DatabaseNow() + LEASE)
         )
-        payment = PaymentTransaction.objects.get(pk=payment.pk)
+        payment = _payments().get(pk=payment.pk)
         if leased:
             log(payment, Kind.ASKED, actor=actor)
         elif payment.status == S.PAID:
@@ -155,7 +158,7 @@ def settle(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransactio
         return payment
     try:
         proof = get_gateway(payment.gateway).look_up(_order(payment))
-    except (GatewayUnavailable, GatewayRejected) as error:
+    except GatewayError as error:
         return _unanswered(payment, error, actor)
     return _apply(payment, proof, actor)
 
@@ -174,14 +177,16 @@ class Sweep:
 def reconcile(*, limit: int = 50) -> Sweep:
     """Ask about open payments whose time has come, oldest first, and close those that never reached a payer."""
     sweep, now = Sweep(), clock.now()
-    for payment in PaymentTransaction.objects.filter(status=S.CREATED, created_at__lt=now - UNSENT_AFTER)[:limit]:
+    for payment in _payments().filter(status=S.CREATED, created_at__lt=now - UNSENT_AFTER)[:limit]:
         with _Durable("reconcile"):
             locked = _locked(payment)
             if locked.status == S.CREATED:
                 _move(locked, S.FAILED, detail="initiate_unknown", actor="reconcile")
                 sweep.closed += 1
-    due = PaymentTransaction.objects.filter(status__in=OPEN, next_check_at__lte=now).order_by("next_check_at")
+    due = _payments().filter(status__in=OPEN | SOFT_FAILED, next_check_at__lte=now).order_by("next_check_at")
     for payment in due[:limit]:
+        # First to the back of the queue: whatever breaks on this one, the next run begins with the others.
+        _payments().filter(pk=payment.pk).update(next_check_at=now + RETRY)
         status = settle(payment, actor="reconcile").status
         sweep.asked += 1
         sweep.paid += status == S.PAID
@@ -198,8 +203,8 @@ def _apply(payment: PaymentTransaction, proof: Proof, actor: str) -> PaymentTran
         payment = _locked(payment)
         log(payment, Kind.PROOF, detail=proof.status, actor=actor, data=proof.data)
         payment.leased_until, payment.unanswered = None, 0
-        target, detail = _judge(payment, proof, now)
-        payment.next_check_at = _next_question(payment, target, now)
+        target, detail = judge(payment, proof, now)
+        payment.next_check_at = next_question(payment, target, now)
         saved: tuple[str, ...] = ("leased_until", "unanswered", "next_check_at")
         if target in (S.PAID, S.REVIEW):
             if detail != "transaction_reused":
@@ -218,42 +223,6 @@ def _apply(payment: PaymentTransaction, proof: Proof, actor: str) -> PaymentTran
     return payment
 
 
-def _judge(payment: PaymentTransaction, proof: Proof, now: datetime) -> tuple[PaymentState, str]:
-    """Where this proof takes this locked payment, and why; its own status where it changes nothing."""
-    here = PaymentState(payment.status)
-    if here not in OPEN | SOFT_FAILED:
-        return here, payment.detail
-    if proof.outcome is Outcome.SUCCEEDED:
-        problem = _problem(payment, proof, now)
-        return (S.REVIEW, problem) if problem else (S.PAID, "")
-    if proof.outcome in (Outcome.REFUNDED, Outcome.PARTIALLY_REFUNDED):
-        return S.REVIEW, "refunded_before_activation"
-    if here in SOFT_FAILED:
-        return here, payment.detail
-    if proof.outcome in (Outcome.INITIATED, Outcome.PENDING):
-        assert payment.initiated_at is not None  # noqa: S101 - the transition to initiated sets it
-        if proof.outcome is Outcome.INITIATED and now >= payment.initiated_at + HORIZON:
-            return S.EXPIRED, "horizon"
-        return S(proof.outcome.value), ""
-    return S(proof.outcome.value), "gateway"
-
-
-def _problem(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
-    """Why proved money must wait for a person; empty where it may be applied."""
-    if proof.gateway_reference != payment.gateway_reference:
-        return "reference"
-    if proof.amount_minor != payment.amount_minor:
-        return "amount"
-    others = PaymentTransaction.objects.filter(gateway=payment.gateway).exclude(pk=payment.pk)
-    if proof.gateway_transaction_id and others.filter(gateway_transaction_id=proof.gateway_transaction_id).exists():
-        return "transaction_reused"
-    if payment.organization_id is None:
-        return "organization_gone"
-    # After this lock no other attempt of the same purchase can be between this test and its activation.
-    Subscription.objects.lock(payment.organization_id, now)
-    return "duplicate" if Activation.objects.filter(purchase=payment.purchase).exists() else ""
-
-
 def _unanswered(payment: PaymentTransaction, error: GatewayError, actor: str) -> PaymentTransaction:
     """No usable answer is not a failure: note it and ask again, soon at first, then by the schedule."""
     now = clock.now()
@@ -262,22 +231,19 @@ def _unanswered(payment: PaymentTransaction, error: GatewayError, actor: str) ->
         log(payment, Kind.NO_ANSWER, detail=type(error).__name__, actor=actor, data={"error": str(error)})
         payment.leased_until = None
         payment.unanswered += 1
-        saved = ["leased_until", "unanswered", "next_check_at", "updated_at"]
-        if payment.status in OPEN:
-            if payment.unanswered < UNANSWERED_RETRIES:
-                payment.next_check_at = now + RETRY
-            else:
-                payment.unanswered = 0
-                payment.next_check_at = _next_question(payment, PaymentState(payment.status), now)
-        payment.save(update_fields=saved)
+        here = PaymentState(payment.status)
+        target, reason = (overdue(payment, here, now) if here in OPEN else None) or (here, "")
+        if target in OPEN and payment.unanswered < UNANSWERED_RETRIES:
+            payment.next_check_at = now + RETRY
+        else:
+            payment.unanswered = 0
+            payment.next_check_at = next_question(payment, target, now)
+        saved = ("leased_until", "unanswered", "next_check_at")
+        if target == here:
+            payment.save(update_fields=[*saved, "updated_at"])
+        else:
+            _move(payment, target, detail=reason, actor=actor, save=saved)
     return payment
-
-
-def _next_question(payment: PaymentTransaction, status: PaymentState, now: datetime) -> datetime | None:
-    if status not in OPEN or payment.initiated_at is None:
-        return None
-    # Past the horizon a gateway that still says "pending" is asked daily.
-    return next_check(payment.initiated_at, now) or now + DAILY
 
 
 def _price(plan: str, gateway: Gateway) -> PlanPrice:
@@ -297,7 +263,7 @@ def _price(plan: str, gateway: Gateway) -> PlanPrice:
 
 def _open_purchase(organization: Model, price: PlanPrice, now: datetime) -> str | None:
     """The purchase that an earlier, unfinished attempt for the same thing belongs to."""
-    same = PaymentTransaction.objects.filter(
+    same = _payments().filter(
         organization_id=organization.pk,
         plan_id=price.plan_id,
         amount_minor=price.amount_minor,
@@ -307,13 +273,14 @@ def _open_purchase(organization: Model, price: PlanPrice, now: datetime) -> str 
         created_at__gt=now - HORIZON,
     )
     latest = same.order_by("-created_at", "-pk").first()
-    if latest is None or Activation.objects.filter(purchase=latest.purchase).exists():
+    if latest is None or Activation.objects.using(_using()).filter(purchase=latest.purchase).exists():
         return None
     return latest.purchase
 
 
 def _order(payment: PaymentTransaction, base_url: str = "") -> Order:
-    path = reverse("tenant_billing:gateway_callback", args=[payment.gateway, payment.reference])
+    """The payment as its gateway needs it; without ``base_url`` for a look-up, which sends nobody anywhere."""
+    path = reverse("tenant_billing:gateway_callback", args=[payment.gateway, payment.reference]) if base_url else ""
     return Order(
         reference=payment.reference,
         amount_minor=payment.amount_minor,
@@ -344,7 +311,12 @@ def _move(
 
 
 def _locked(payment: PaymentTransaction) -> PaymentTransaction:
-    return PaymentTransaction.objects.select_for_update().get(pk=payment.pk)
+    return _payments().select_for_update().get(pk=payment.pk)
+
+
+def _payments() -> QuerySet[PaymentTransaction]:
+    """Payments of the primary database: a replica may not know yet what was just committed."""
+    return PaymentTransaction.objects.using(_using())
 
 
 def _using() -> str:

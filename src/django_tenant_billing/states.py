@@ -72,6 +72,12 @@ CHECK_AFTER = tuple(
 HORIZON = CHECK_AFTER[-1]
 """After this long without a definite answer an open payment expires."""
 
+STALE_AFTER = timedelta(days=30)
+"""After this long a gateway that still says "pending" needs a person."""
+
+LATE_CHECKS = (timedelta(days=1), timedelta(days=30))
+"""How long after it was initiated a failed, canceled or expired payment is looked at once more."""
+
 UNSENT_AFTER = timedelta(minutes=15)
 """A payment that is still ``created`` then never reached its payer."""
 

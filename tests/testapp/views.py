@@ -86,6 +86,39 @@ class AsyncView(QuotaRequiredMixin, View):
         return HttpResponse(status=int(request.GET.get("status", 200)))
 
 
+class CreateWithFormset(CreateCustomer):
+    """The common shape of a parent form with a formset: form_valid takes both."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self.object = None
+        form = self.get_form()
+        form.is_valid()
+        return self.form_valid(form, formset=None)
+
+    def form_valid(self, form: Any, formset: Any = "missing") -> HttpResponse:
+        assert formset is None
+        return super().form_valid(form)
+
+
+@quota_required("invoices", keep=lambda response: broken())
+def keep_breaks(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+@quota_required("invoices", keep=lambda response: broken())
+async def keep_breaks_async(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+def broken() -> bool:
+    raise ViewBroke
+
+
+class BareAsyncView(View):
+    async def post(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse(status=int(request.GET.get("status", 200)))
+
+
 class ForgetfulView(QuotaRequiredMixin, View):
     pass
 
@@ -116,5 +149,9 @@ urlpatterns = [
     path("customers/new/", CreateCustomer.as_view()),
     path("plain/", PlainView.as_view()),
     path("async/", AsyncView.as_view()),
+    path("customers/new-with-formset/", CreateWithFormset.as_view()),
+    path("keep-breaks/", keep_breaks),
+    path("keep-breaks-async/", keep_breaks_async),
+    path("async-decorated/", quota_required("invoices")(BareAsyncView.as_view())),
     path("forgetful/", ForgetfulView.as_view()),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +12,23 @@ from ..conf import conf
 from ..exceptions import GatewayNotConfigured
 from .base import Gateway
 
+logger = logging.getLogger("tenant_billing")
+
 
 def gateway_aliases() -> list[str]:
     """Aliases of the gateways that are on, in the order of the settings."""
     return list(_entries())
+
+
+def usable_gateways() -> dict[str, Gateway]:
+    """The gateways that payers can be offered, by alias; one that cannot be made is left out and logged."""
+    usable = {}
+    for alias in gateway_aliases():
+        try:
+            usable[alias] = get_gateway(alias)
+        except GatewayNotConfigured as error:
+            logger.error("%s", error)
+    return usable
 
 
 def get_gateway(alias: str) -> Gateway:

@@ -286,11 +286,25 @@ class Migration(migrations.Migration):
                         verbose_name="interval",
                     ),
                 ),
-                ("interval_count", models.PositiveSmallIntegerField(default=1, verbose_name="intervals")),
+                (
+                    "interval_count",
+                    models.PositiveSmallIntegerField(
+                        default=1,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(1000),
+                        ],
+                        verbose_name="intervals",
+                    ),
+                ),
                 (
                     "is_default",
                     models.BooleanField(
-                        choices=[(True, "yes"), (None, "no")], default=None, null=True, verbose_name="default"
+                        blank=True,
+                        choices=[(True, "yes"), (None, "no")],
+                        default=None,
+                        null=True,
+                        verbose_name="default",
                     ),
                 ),
                 (
@@ -508,7 +522,8 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="planprice",
             constraint=models.CheckConstraint(
-                condition=models.Q(("interval_count__gte", 1)), name="tb_price_interval_positive"
+                condition=models.Q(("interval_count__gte", 1), ("interval_count__lte", 1000)),
+                name="tb_price_interval_in_range",
             ),
         ),
         migrations.AddConstraint(

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from ..catalogue import MAX_LIMIT, FeatureKind
+from ..catalogue import MAX_INTERVALS, MAX_LIMIT, FeatureKind
 from ..money import format_money, to_major
 from ..periods import Interval
 
@@ -42,9 +42,13 @@ class PlanPrice(models.Model):
     interval = models.CharField(
         _("interval"), max_length=8, choices=[(i.value, i.value) for i in Interval], default=Interval.MONTH.value
     )
-    interval_count = models.PositiveSmallIntegerField(_("intervals"), default=1)
+    interval_count = models.PositiveSmallIntegerField(
+        _("intervals"), default=1, validators=[MinValueValidator(1), MaxValueValidator(MAX_INTERVALS)]
+    )
     # True or NULL, never False: NULLs do not conflict, so "one default per plan" holds on MariaDB too.
-    is_default = models.BooleanField(_("default"), null=True, default=None, choices=[(True, _("yes")), (None, _("no"))])
+    is_default = models.BooleanField(
+        _("default"), null=True, blank=True, default=None, choices=[(True, _("yes")), (None, _("no"))]
+    )
 
     class Meta:
         ordering = ["plan", "amount_minor", "pk"]
@@ -54,7 +58,9 @@ class PlanPrice(models.Model):
             models.UniqueConstraint(fields=["plan", "is_default"], name="tb_price_one_default"),
             models.UniqueConstraint(fields=["plan", "currency", "interval", "interval_count"], name="tb_price_unique"),
             models.CheckConstraint(condition=Q(amount_minor__gte=0), name="tb_price_not_negative"),
-            models.CheckConstraint(condition=Q(interval_count__gte=1), name="tb_price_interval_positive"),
+            models.CheckConstraint(
+                condition=Q(interval_count__gte=1, interval_count__lte=MAX_INTERVALS), name="tb_price_interval_in_range"
+            ),
             models.CheckConstraint(condition=Q(is_default=True) | Q(is_default=None), name="tb_price_default_or_null"),
         ]
 

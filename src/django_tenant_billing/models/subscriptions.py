@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models, router
 from django.db.models import F, Q
 from django.utils import timezone
@@ -78,6 +79,10 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization_id} - {self.plan_id}"
+
+    def clean(self) -> None:
+        if self.period_end is not None and self.period_end <= self.period_start:
+            raise ValidationError({"period_end": _("Name a moment after the period's start.")})
 
     def plan_in_force(self, now: datetime) -> str:
         """Code of the plan whose limits hold: what was bought while its paid period lasts, else the fallback."""

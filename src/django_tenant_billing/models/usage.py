@@ -76,7 +76,7 @@ class UsageCounterQuerySet(models.QuerySet["UsageCounter"]):
         A purchase cuts periods short, and whoever read the time before it comes late: two rows must never overlap.
         """
         start, end = month
-        overlapping = self.filter(
+        overlapping = self.using(router.db_for_write(self.model)).filter(
             organization_id=organization_id, feature_id=feature, period_start__lt=end, period_end__gt=start
         )
         for other_start, other_end in overlapping.values_list("period_start", "period_end"):

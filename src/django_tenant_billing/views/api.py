@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.middleware.csrf import CsrfViewMiddleware
@@ -32,7 +31,7 @@ from ..models import UsageCounter
 from ..refusals import admit, has_bearer, refuse
 from ..states import SETTLED, PaymentState
 from ..subscriptions import subscription_of, usage_of
-from .shared import actor_of, base_url, decision_json, moment_json, payment_json, subscription_json
+from .shared import actor_of, base_url, decision_json, moment_json, non_atomic, payment_json, subscription_json
 
 P = ParamSpec("P")
 MAX_BODY = 10_000
@@ -106,7 +105,7 @@ def usage(request: HttpRequest, organization: Model) -> HttpResponse:
     )
 
 
-@transaction.non_atomic_requests
+@non_atomic
 @endpoint("POST", "pay")
 def init(request: HttpRequest, organization: Model, gateway: str) -> HttpResponse:
     """``POST <gateway>/init/ {"plan": "PRO"}``: start a payment; send the payer to ``payment_url``."""
@@ -126,7 +125,7 @@ def init(request: HttpRequest, organization: Model, gateway: str) -> HttpRespons
     )
 
 
-@transaction.non_atomic_requests
+@non_atomic
 @endpoint("POST", "pay")
 def verify(request: HttpRequest, organization: Model, gateway: str) -> HttpResponse:
     """``POST <gateway>/verify/ {"reference": ...}``: ask the gateway now. 200 paid, 202 confirming, 409 not paid."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
+import logging
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -14,16 +13,18 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 
 from .. import payments
-from ..exceptions import CallbackRejected
+from ..exceptions import CallbackRejected, GatewayNotConfigured
 from ..gateways.registry import gateway_aliases, get_gateway
 from .pages import not_found
-from .shared import actor_of, result_url
+from .shared import actor_of, non_atomic, result_url, see_other
+
+logger = logging.getLogger("tenant_billing")
 
 
 @never_cache
 @csrf_exempt
 @login_not_required
-@transaction.non_atomic_requests
+@non_atomic
 @require_GET
 def callback(request: HttpRequest, gateway: str, reference: str | None = None) -> HttpResponse:
     """Needs no cookie and believes nothing: whatever the query says, only the gateway's own answer settles.
@@ -38,13 +39,15 @@ def callback(request: HttpRequest, gateway: str, reference: str | None = None) -
     except CallbackRejected as error:
         payments.record_rejected(gateway, reference or "", str(error), actor=actor_of(request))
         raise
+    except GatewayNotConfigured as error:
+        # Somebody may just have paid: the claim is kept, and the sweep asks when the settings are mended.
+        payments.record_rejected(gateway, reference or "", str(error), actor=actor_of(request))
+        logger.error("%s", error)
+        return see_other(reverse("tenant_billing:payments"))
     named = reference or claim.reference or ""
     payment = payments.find(gateway, named) if named else None
     fits = payments.record_claim(gateway, claim, payment, actor=actor_of(request))
     if payment is None:
         return not_found(request, _("There is no such payment."))
     payment = payments.settle(payment, actor="callback")
-    target = result_url(payment) if fits else reverse("tenant_billing:payments")
-    response = HttpResponseRedirect(target)
-    response.status_code = HTTPStatus.SEE_OTHER
-    return response
+    return see_other(result_url(payment) if fits else reverse("tenant_billing:payments"))

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
 from django.db.models import Model, Prefetch
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from .. import clock, payments, quotas
-from ..exceptions import GatewayNotConfigured, GatewayRejected, GatewayTimeout, GatewayUnavailable, NotForSale
-from ..gateways.registry import gateway_aliases, get_gateway
+from ..exceptions import (
+    CatalogueMissing,
+    GatewayNotConfigured,
+    GatewayRejected,
+    GatewayTimeout,
+    GatewayUnavailable,
+    NotForSale,
+)
+from ..gateways.registry import usable_gateways
 from ..models import PaymentTransaction, Plan, PlanLimit, PlanPrice
 from ..money import format_money
 from ..refusals import admit, refuse
 from ..states import OPEN, PaymentState
 from ..subscriptions import subscription_of
-from .shared import actor_of, base_url, result_url, token_fits
+from .shared import actor_of, base_url, non_atomic, result_url, see_other, token_fits
+
+logger = logging.getLogger("tenant_billing")
+
+
+def configured(view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """What is missing in the settings is for the log; the visitor is told that it is not their fault."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest) -> HttpResponseBase:
+        try:
+            return view(request)
+        except (CatalogueMissing, GatewayNotConfigured) as error:
+            logger.error("%s", error)
+            text = _("Billing is not set up on this site yet. Nothing was charged.")
+            return refuse(request, HTTPStatus.SERVICE_UNAVAILABLE, "not_configured", text, json=False)
+
+    return wrapped
 
 
 @never_cache
 @require_safe
+@configured
 def overview(request: HttpRequest) -> HttpResponseBase:
     """The plan in force and how much of each feature is used."""
     organization = admit(request, "view", json=False)
@@ -44,8 +71,9 @@ def overview(request: HttpRequest) -> HttpResponseBase:
 
 
 @never_cache
-@transaction.non_atomic_requests
+@non_atomic
 @require_http_methods(["GET", "HEAD", "POST"])
+@configured
 def plans(request: HttpRequest) -> HttpResponseBase:
     """What each plan gives and costs; a POST of ``plan`` and ``gateway`` sends the payer to the gateway."""
     organization = admit(request, "pay" if request.method == "POST" else "view", json=False)
@@ -53,8 +81,8 @@ def plans(request: HttpRequest) -> HttpResponseBase:
         return organization
     if request.method != "POST":
         return render(request, "tenant_billing/plans.html", _plans_context(organization))
-    alias = request.POST.get("gateway", "")
-    if alias not in gateway_aliases():
+    gateway = usable_gateways().get(alias := request.POST.get("gateway", ""))
+    if gateway is None:
         return _sorry(request, organization, HTTPStatus.BAD_REQUEST, _("Choose how you want to pay."))
     try:
         _payment, checkout = payments.start(
@@ -68,15 +96,11 @@ def plans(request: HttpRequest) -> HttpResponseBase:
         return _sorry(request, organization, HTTPStatus.BAD_REQUEST, str(error))
     except GatewayTimeout:
         text = _("%(gateway)s does not answer. Nothing was charged. Try again in a minute.")
-        return _sorry(request, organization, HTTPStatus.GATEWAY_TIMEOUT, text % {"gateway": get_gateway(alias).label})
+        return _sorry(request, organization, HTTPStatus.GATEWAY_TIMEOUT, text % {"gateway": gateway.label})
     except (GatewayUnavailable, GatewayRejected):
         text = _("%(gateway)s cannot take this payment now. Nothing was charged. Try again in a minute.")
-        return _sorry(request, organization, HTTPStatus.BAD_GATEWAY, text % {"gateway": get_gateway(alias).label})
-    except GatewayNotConfigured as error:
-        return _sorry(request, organization, HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-    response = HttpResponseRedirect(checkout.url)
-    response.status_code = HTTPStatus.SEE_OTHER
-    return response
+        return _sorry(request, organization, HTTPStatus.BAD_GATEWAY, text % {"gateway": gateway.label})
+    return see_other(checkout.url)
 
 
 @never_cache
@@ -125,7 +149,7 @@ def _plans_context(organization: Model) -> dict[str, Any]:
         "organization": organization,
         "offers": offers,
         "current": subscription_of(organization).plan_in_force(clock.now()),
-        "gateways": [(alias, get_gateway(alias).label) for alias in gateway_aliases()],
+        "gateways": [(alias, gateway.label) for alias, gateway in usable_gateways().items()],
     }
 
 

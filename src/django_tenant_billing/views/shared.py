@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from http import HTTPStatus
+from typing import Any, TypeVar
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.db import connections, transaction
+from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
@@ -15,6 +18,15 @@ from ..conf import conf
 from ..decisions import Decision
 from ..exceptions import GatewayNotConfigured
 from ..models import PaymentTransaction, Subscription
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def non_atomic(view: View) -> View:
+    """Keep ATOMIC_REQUESTS of every database away from a view that asks a gateway."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view
 
 
 def base_url(request: HttpRequest) -> str:
@@ -33,6 +45,13 @@ def actor_of(request: HttpRequest) -> str:
     """Who did it, as text: users come and go, the log stays."""
     user = getattr(request, "user", None)
     return f"user {user.pk}: {user}" if user is not None and user.is_authenticated else ""
+
+
+def see_other(url: str) -> HttpResponseRedirect:
+    """303: go there with a GET, whatever this was."""
+    response = HttpResponseRedirect(url)
+    response.status_code = HTTPStatus.SEE_OTHER
+    return response
 
 
 def result_token(payment: PaymentTransaction) -> str:

@@ -1,0 +1,87 @@
+"""What a proof, or the lack of one, means for a payment. Reads and decides; payments.py writes.
+
+All reads are of the primary database: a replica may not have the rival that just committed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import router
+
+from .gateways.base import Outcome, Proof
+from .models import Activation, PaymentTransaction, Subscription
+from .states import HORIZON, LATE_CHECKS, OPEN, SOFT_FAILED, STALE_AFTER, PaymentState, next_check
+
+S = PaymentState
+
+DAILY = timedelta(days=1)
+
+
+def judge(payment: PaymentTransaction, proof: Proof, now: datetime) -> tuple[PaymentState, str]:
+    """Where this proof takes this locked payment, and why; its own status and detail where it changes nothing."""
+    here = PaymentState(payment.status)
+    if here not in OPEN | SOFT_FAILED:
+        return here, payment.detail
+    if proof.outcome is Outcome.SUCCEEDED:
+        problem = _problem(payment, proof, now)
+        return (S.REVIEW, problem) if problem else (S.PAID, "")
+    if proof.outcome in (Outcome.REFUNDED, Outcome.PARTIALLY_REFUNDED):
+        return S.REVIEW, "refunded_before_activation"
+    if here in SOFT_FAILED:
+        return here, payment.detail
+    said = S(proof.outcome.value)
+    return overdue(payment, said, now) or (said, "" if said in OPEN else "gateway")
+
+
+def overdue(payment: PaymentTransaction, said: PaymentState, now: datetime) -> tuple[PaymentState, str] | None:
+    """Where time takes a payment that is still ``said`` to be open; None while there is time.
+
+    Nothing paid for seven days expires, softly. A gateway that says "pending" for thirty days needs a person.
+    """
+    age = now - (payment.initiated_at or payment.created_at)
+    if said == S.INITIATED and age >= HORIZON:
+        return S.EXPIRED, "horizon"
+    if said == S.PENDING and age >= STALE_AFTER:
+        return S.REVIEW, "stale"
+    return None
+
+
+def next_question(payment: PaymentTransaction, status: PaymentState, now: datetime) -> datetime | None:
+    """When the gateway is asked again; None when never by itself.
+
+    Past the horizon what is pending is asked about daily. What failed, was canceled or expired is looked at once
+    after a day and once after thirty: money can come late.
+    """
+    if payment.initiated_at is None:
+        return None
+    if status in OPEN:
+        return next_check(payment.initiated_at, now) or now + DAILY
+    if status in SOFT_FAILED:
+        return next((payment.initiated_at + late for late in LATE_CHECKS if payment.initiated_at + late > now), None)
+    return None
+
+
+def _problem(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
+    """Why proved money must wait for a person; empty where it may be applied."""
+    if proof.gateway_reference != payment.gateway_reference:
+        return "reference"
+    if proof.amount_minor != payment.amount_minor:
+        return "amount"
+    using = router.db_for_write(PaymentTransaction)
+    others = PaymentTransaction.objects.using(using).filter(gateway=payment.gateway).exclude(pk=payment.pk)
+    if proof.gateway_transaction_id and others.filter(gateway_transaction_id=proof.gateway_transaction_id).exists():
+        return "transaction_reused"
+    if payment.organization_id is None:
+        return "organization_gone"
+    # After this lock no other attempt of the same purchase can be between this test and its activation.
+    subscription = Subscription.objects.lock(payment.organization_id, now)
+    activations = Activation.objects.using(using)
+    if activations.filter(purchase=payment.purchase).exists():
+        return "duplicate"
+    newer = activations.filter(
+        payment__organization_id=payment.organization_id, payment__created_at__gt=payment.created_at
+    ).exclude(payment__plan_id=payment.plan_id)
+    in_force = subscription.plan_in_force(now) == subscription.plan_id
+    # A payment that comes late must not take away what was bought after it.
+    return "superseded" if in_force and newer.filter(payment__plan_id=subscription.plan_id).exists() else ""
