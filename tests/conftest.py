@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,9 +18,9 @@ from tests.testapp.models import Organization
 
 @pytest.fixture(scope="session")
 def database_server() -> Iterator[dict[str, Any]]:
-    """A server for this run alone; nothing for SQLite, or where DATABASE_URL names one."""
+    """A server for this run alone; nothing for SQLite."""
     start = {"postgres": postgres, "mariadb": mariadb}.get(settings.DTB_DB)
-    if start is None or "DATABASE_URL" in os.environ:
+    if start is None:
         yield {}
         return
     # A short path: sockets have a length limit.

@@ -37,9 +37,7 @@ def mariadb(data: Path) -> Iterator[dict[str, Any]]:
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
-        for line in server.stderr:
-            if "ready for connections" in line:
-                break
+        next(line for line in server.stderr if "ready for connections" in line)
         try:
             yield {"OPTIONS": {"unix_socket": socket}}
         finally:

@@ -7,22 +7,20 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import environ
-
-DTB_DB = os.environ.get("DTB_DB", "sqlite")
+DTB_DB = "sqlite"
 SECRET_KEY = "tests only"
 DEBUG = False
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 USE_TZ = True
 TIME_ZONE = "Asia/Kathmandu"
-DEFAULT_AUTO_FIELD = os.environ.get("DTB_AUTO_FIELD", "django.db.models.BigAutoField")
+# Which gateway's forms the pages' policy allows; the browser tests set it.
+TEST_GATEWAY = ""
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # A short path, for sockets have a length limit; one for each worker of each run.
 SCRATCH = Path(tempfile.gettempdir()) / f"dtb-{os.getpid()}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
 
 
 def database(kind: str) -> dict[str, Any]:
-    if "DATABASE_URL" in os.environ:
-        return dict(environ.Env().db("DATABASE_URL"))
     if kind == "postgres":
         # The socket comes from the server that conftest.py starts.
         return {"ENGINE": "django.db.backends.postgresql", "NAME": "dtb", "USER": "postgres"}
@@ -57,6 +55,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "tests.testapp.middleware.organization_from_header",
+    "tests.testapp.middleware.strict_csp",
 ]
 ROOT_URLCONF = "tests.testapp.urls"
 STATIC_URL = "static/"

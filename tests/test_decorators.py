@@ -245,6 +245,11 @@ def test_a_form_view_counts_one_for_a_valid_post_and_nothing_else(browser: Clien
     assert (used(organization, "customers"), Customer.objects.count()) == (1, 1)
 
 
+def test_a_form_view_shows_what_it_made(browser: Client, organization: Organization) -> None:
+    browser.post("/customers/new/", {"name": "Sita"})
+    assert str(Customer.objects.get()) == "Sita"
+
+
 def test_a_form_view_that_fails_takes_row_and_count_back(browser: Client, organization: Organization) -> None:
     with pytest.raises(ViewBroke):
         browser.post("/customers/new/?raise", {"name": "Sita"})

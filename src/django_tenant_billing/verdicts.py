@@ -53,12 +53,11 @@ def next_question(payment: PaymentTransaction, status: PaymentState, now: dateti
     Past the horizon what is pending is asked about daily. What failed, was canceled or expired is looked at once
     after a day and once after thirty: money can come late.
     """
-    if payment.initiated_at is None:
-        return None
+    began = payment.initiated_at or payment.created_at
     if status in OPEN:
-        return next_check(payment.initiated_at, now) or now + DAILY
+        return next_check(began, now) or now + DAILY
     if status in SOFT_FAILED:
-        return next((payment.initiated_at + late for late in LATE_CHECKS if payment.initiated_at + late > now), None)
+        return next((began + late for late in LATE_CHECKS if began + late > now), None)
     return None
 
 

@@ -43,7 +43,6 @@ def site(live_server: Any, simulator: Server, settings: Any) -> str:
     """The test site on a real port, with the simulator as its wallet."""
     settings.TENANT_BILLING_PUBLIC_BASE_URL = live_server.url
     settings.TEST_GATEWAY = simulator.url
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.testapp.middleware.strict_csp"]
     return str(live_server.url)
 
 
