@@ -29,7 +29,8 @@ def database(kind: str) -> dict[str, Any]:
         return {"ENGINE": "django.db.backends.mysql", "NAME": "dtb", "USER": "root"}
     return {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": ":memory:",
+        # Never memory: a live server that starts before the test database would share the connection between threads.
+        "NAME": str(SCRATCH.with_suffix(".sqlite3")),
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 60, "init_command": "PRAGMA journal_mode=WAL;"},
         # A file, not memory: races and kills need a database that several processes share.
         "TEST": {"NAME": str(SCRATCH.with_suffix(".test.sqlite3"))},
