@@ -13,6 +13,7 @@ from django.test import Client
 from django_tenant_billing import clock, payments
 from django_tenant_billing.contrib.simulator.khalti_payment import Act
 from django_tenant_billing.contrib.simulator.server import Server
+from django_tenant_billing.exceptions import GatewayUnavailable
 from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction
 from django_tenant_billing.views.shared import result_url
 from tests.test_payments import fault, pay, plan_of, start, tamper
@@ -117,6 +118,18 @@ def test_a_stranger_with_our_reference_learns_nothing(simulator: Server, organiz
     genuine = result_url(payment)
     assert Client().get(genuine).status_code == 200
     assert Client().get(genuine.replace(payment.reference, payment.reference.lower())).status_code == 404
+
+
+def test_a_stranger_learns_nothing_of_an_attempt_that_never_got_to_the_gateway(
+    simulator: Server, organization: Organization
+) -> None:
+    fault(simulator, "down", 1)
+    with pytest.raises(GatewayUnavailable):
+        start(organization)
+    payment = PaymentTransaction.objects.get()
+    for query in ("", "?pidx="):
+        answer = Client().get(f"/billing/khalti/callback/{payment.reference}/{query}")
+        assert answer.headers["Location"] == "/billing/payments/"
 
 
 @pytest.mark.parametrize("path", ["khalti/callback/", "khalti/callback/TB-NOBODY/", "khalti/callback/?pidx=unknown"])

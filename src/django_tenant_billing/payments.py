@@ -115,7 +115,9 @@ def find(gateway: str, value: str, organization: Model | None = None) -> Payment
 
 def record_claim(gateway: str, claim: Claim, payment: PaymentTransaction | None, *, actor: str = "") -> bool:
     """Log what a browser claims, in a commit of its own; True where it fits the payment it names."""
-    fits = payment is not None and claim.gateway_reference == payment.gateway_reference
+    # Ours is no capability, the gateway's own reference is: without one nobody is shown anything.
+    brought = claim.gateway_reference
+    fits = payment is not None and bool(brought) and brought == payment.gateway_reference
     with _Durable("record_claim"):
         log(
             payment,
