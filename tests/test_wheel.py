@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -112,11 +113,7 @@ def serving(python: Path, site: Path) -> Iterator[str]:
         command, cwd=site, env=alone(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as server:
         assert server.stdout is not None
-        said = []
-        for line in server.stdout:
-            said.append(line)
-            if "Quit the server" in line:
-                break
+        said = list(itertools.takewhile(lambda line: "Quit the server" not in line, server.stdout))
         assert server.poll() is None, "".join(said)
         try:
             yield f"http://127.0.0.1:{port}"
