@@ -188,7 +188,7 @@ def reconcile(*, limit: int = 50) -> Sweep:
     due = _payments().filter(status__in=OPEN | SOFT_FAILED, next_check_at__lte=now).order_by("next_check_at")
     for payment in due[:limit]:
         # First to the back of the queue: whatever breaks on this one, the next run begins with the others.
-        _payments().filter(pk=payment.pk).update(next_check_at=now + RETRY)
+        _payments().filter(pk=payment.pk, next_check_at=payment.next_check_at).update(next_check_at=now + RETRY)
         status = settle(payment, actor="reconcile").status
         sweep.asked += 1
         sweep.paid += status == S.PAID
