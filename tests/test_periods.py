@@ -1,15 +1,16 @@
 """Calendar arithmetic: always from the anchor, by the calendar of a place, half-open and without gaps."""
 
-import calendar
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import partial
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from dateutil.relativedelta import relativedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_tenant_billing.periods import FOREVER, Interval, add, extended, month_around
+from django_tenant_billing.periods import EARLIEST, FOREVER, Interval, Reset, add, extended, month_around, period_around
 
 KATHMANDU = ZoneInfo("Asia/Kathmandu")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -19,10 +20,6 @@ INSTANT = timedelta(microseconds=1)
 
 def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def new_york(text: str, fold: int = 0) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=NEW_YORK, fold=fold)
 
 
 def kathmandu(text: str) -> datetime:
@@ -93,37 +90,6 @@ def test_the_same_anchor_has_another_month_end_in_another_zone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("anchor", "interval", "result"),
-    [
-        # The wall clock stays; the offset changes.
-        (new_york("2026-02-15T09:00"), MONTH, utc("2026-03-15T13:00")),
-        (new_york("2026-10-15T09:00"), MONTH, utc("2026-11-15T14:00")),
-        (new_york("2026-03-07T09:00"), DAY, utc("2026-03-08T13:00")),
-        # 8 March 2026, 02:30 does not exist: counted on from before the gap.
-        (new_york("2026-02-08T02:30"), MONTH, utc("2026-03-08T07:30")),
-        (new_york("2026-03-07T02:30"), DAY, utc("2026-03-08T07:30")),
-        # 1 November 2026, 01:30 exists twice: the first, unless the anchor was a second one.
-        (new_york("2026-10-01T01:30"), MONTH, utc("2026-11-01T05:30")),
-        (new_york("2026-10-31T01:30"), DAY, utc("2026-11-01T05:30")),
-        (new_york("2020-11-01T01:30", fold=1), MONTH, utc("2020-12-01T06:30")),
-    ],
-)
-def test_the_wall_clock_stays_through_summer_time(anchor: datetime, interval: Interval, result: datetime) -> None:
-    assert add(anchor.astimezone(UTC), interval, 1, NEW_YORK) == result
-
-
-def test_an_anchor_in_the_second_of_two_equal_hours_meets_it_again() -> None:
-    anchor = new_york("2020-11-01T01:30", fold=1)
-    assert anchor.astimezone(UTC) == utc("2020-11-01T06:30")
-    assert add(anchor, YEAR, 6, NEW_YORK) == utc("2026-11-01T06:30")
-
-
-def test_an_anchor_beside_the_gap_comes_back_to_its_hour_the_month_after() -> None:
-    anchor = new_york("2026-02-08T02:30")
-    assert add(anchor, MONTH, 2, NEW_YORK) == new_york("2026-04-08T02:30")
-
-
-@pytest.mark.parametrize(
     ("anchor", "moment", "start", "end"),
     [
         ("2026-01-31", "2026-01-31", "2026-01-31", "2026-02-28"),
@@ -147,25 +113,123 @@ def test_the_month_around_a_moment_is_half_open_and_counted_from_the_anchor(
     assert month_around(utc(anchor), utc(moment), UTC) == (utc(start), utc(end))
 
 
-def months_by_hand(anchor: datetime, number: int) -> list[datetime]:
-    """The boundaries as a person reads them off a calendar on the wall of the same zone."""
-    boundaries, year, month = [], anchor.year, anchor.month
-    for _number in range(number):
-        last = calendar.monthrange(year, month)[1]
-        boundaries.append(anchor.replace(year=year, month=month, day=min(anchor.day, last)))
-        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-    return boundaries
+SIX_YEARS = [date(2023, 1, 1) + timedelta(days=day) for day in range((date(2029, 1, 1) - date(2023, 1, 1)).days)]
+SIXTY_MONTHS = [relativedelta(months=number) for number in range(61)]
 
 
-@pytest.mark.parametrize(("zone", "hour"), [(UTC, 0), (KATHMANDU, 5)], ids=["utc", "kathmandu"])
-def test_from_every_day_of_six_years_the_periods_are_contiguous_half_open_and_anchored(zone: tzinfo, hour: int) -> None:
-    first = datetime(2023, 1, 1, hour, tzinfo=zone)
-    days = [first + timedelta(days=day) for day in range((date(2029, 1, 1) - date(2023, 1, 1)).days)]
-    assert len(days) == 2192
-    for anchor in days:
-        for start, end in pairwise(months_by_hand(anchor, 15)):
-            assert month_around(anchor, start, zone) == (start, end)
-            assert month_around(anchor, end - INSTANT, zone) == (start, end)
+def test_from_every_day_of_six_years_sixty_months_are_contiguous_half_open_and_do_not_drift() -> None:
+    # Before a quarter to six in Kathmandu, so that UTC has another day of the month, and often another month.
+    checked = 0
+    for turn, day in enumerate(SIX_YEARS):
+        first = datetime.combine(day, time(5))
+        anchor = first.replace(tzinfo=KATHMANDU).astimezone(UTC)
+        # Kathmandu is always 5:45 ahead: the oracle needs a calendar, and no zone.
+        boundaries = [(first + months - timedelta(hours=5, minutes=45)).replace(tzinfo=UTC) for months in SIXTY_MONTHS]
+        for number, (start, end) in enumerate(pairwise(boundaries)):
+            assert start < end == add(anchor, MONTH, number + 1, KATHMANDU)
+            checked += 1
+            # Each of the sixty is looked up from each day of the month, if not from each of each year: time is short.
+            if (number + turn) % 6 == 0:
+                assert period_around(Reset.ANCHOR, anchor, start, KATHMANDU) == (start, end)
+                assert period_around(Reset.ANCHOR, anchor, end - INSTANT, KATHMANDU) == (start, end)
+    assert checked == 2192 * 60 == 131_520
+
+
+def test_months_told_by_chained_addition_drift_after_the_28th() -> None:
+    """The control: what billing by "the last end plus a month" does to those who bought on the wrong day."""
+    drifted = set()
+    for day in SIX_YEARS[:365]:
+        chained = first = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        for _month in range(60):
+            chained = add(chained, MONTH, 1, UTC)
+        if chained != first + relativedelta(months=60):
+            drifted.add(day.day)
+    assert drifted == {29, 30, 31}
+    end = utc("2026-01-31")
+    for _month in range(2):
+        end = add(end, MONTH, 1, UTC)
+    assert end == utc("2026-03-28") != add(utc("2026-01-31"), MONTH, 2, UTC)
+
+
+@pytest.mark.parametrize(
+    ("anchor", "interval", "count", "step"),
+    [
+        ("2028-02-29", YEAR, 1, relativedelta(years=1)),
+        ("2026-11-30", MONTH, 3, relativedelta(months=3)),
+        ("2026-01-31", DAY, 7, relativedelta(weeks=1)),
+        ("2026-01-31", DAY, 45, relativedelta(days=45)),
+    ],
+    ids=["yearly from 29 February", "quarterly from 30 November", "weekly", "each 45 days"],
+)
+def test_a_hundred_renewals_end_where_the_calendar_says(
+    anchor: str, interval: Interval, count: int, step: relativedelta
+) -> None:
+    first = end = utc(anchor)
+    for number in range(1, 101):
+        renewed = extended(first, end, interval, count, UTC)
+        assert renewed == add(first, interval, number * count, UTC) == first + number * step
+        assert renewed > end
+        end = renewed
+
+
+@pytest.mark.parametrize(
+    ("anchor", "interval", "count", "step"),
+    [
+        ("2028-02-29", YEAR, 1, relativedelta(years=1)),
+        ("2026-11-30", MONTH, 3, relativedelta(months=3)),
+    ],
+)
+def test_a_hundred_chained_renewals_end_somewhere_else(
+    anchor: str, interval: Interval, count: int, step: relativedelta
+) -> None:
+    first = end = utc(anchor)
+    for _number in range(100):
+        end = add(end, interval, count, UTC)
+    assert end < first + 100 * step
+
+
+@pytest.mark.parametrize(
+    ("reset", "start", "end"),
+    [
+        (Reset.ANCHOR, "2026-02-28T09:30", "2026-03-31T09:30"),
+        (Reset.MONTH, "2026-03-01", "2026-04-01"),
+        (Reset.WEEK, "2026-03-09", "2026-03-16"),
+        (Reset.DAY, "2026-03-15", "2026-03-16"),
+    ],
+)
+def test_a_feature_starts_again_by_its_anchor_its_month_its_monday_or_its_midnight(
+    reset: Reset, start: str, end: str
+) -> None:
+    # 15 March 2026 is a Sunday.
+    around = partial(period_around, reset, utc("2026-01-31T09:30"), zone=UTC)
+    assert around(utc("2026-03-15T12:00")) == (utc(start), utc(end))
+    assert around(utc(start)) == around(utc(end) - INSTANT) == (utc(start), utc(end))
+    assert around(utc(end)).start == utc(end)
+    assert around(utc(start) - INSTANT).end == utc(start)
+
+
+@pytest.mark.parametrize("reset", [Reset.MONTH, Reset.WEEK, Reset.DAY])
+def test_what_follows_the_calendar_does_not_ask_for_the_anchor(reset: Reset) -> None:
+    moment = utc("2026-03-15T12:00")
+    assert len({period_around(reset, utc(anchor), moment, UTC) for anchor in ("1999-12-31", "2026-03-15T11:59")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("reset", "step"),
+    [
+        (Reset.ANCHOR, relativedelta(months=1)),
+        (Reset.MONTH, relativedelta(months=1)),
+        (Reset.WEEK, relativedelta(weeks=1)),
+        (Reset.DAY, relativedelta(days=1)),
+    ],
+)
+def test_a_hundred_periods_in_a_row_are_those_of_the_calendar(reset: Reset, step: relativedelta) -> None:
+    first = utc("2026-06-01")  # a Monday, the first of a month
+    for number in range(100):
+        start, end = first + number * step, first + (number + 1) * step
+        assert (
+            period_around(reset, first, start, UTC) == period_around(reset, first, end - INSTANT, UTC) == (start, end)
+        )
 
 
 MICROSECONDS = st.integers(0, 20 * 365 * 86_400 * 10**6)
@@ -174,15 +238,21 @@ ZONES = st.sampled_from([UTC, KATHMANDU, NEW_YORK])
 
 
 @settings(deadline=None)
-@given(MOMENTS, MOMENTS, ZONES)
-def test_around_any_moment_the_month_holds_it_and_meets_its_neighbours(
-    anchor: datetime, moment: datetime, zone: tzinfo
+@given(st.sampled_from(Reset), MOMENTS, MOMENTS, ZONES)
+def test_around_any_moment_the_period_holds_it_and_meets_its_neighbours(
+    reset: Reset, anchor: datetime, moment: datetime, zone: tzinfo
 ) -> None:
-    period = month_around(anchor, moment, zone)
+    around = partial(period_around, reset, anchor, zone=zone)
+    period = around(moment)
     assert period.start <= moment < period.end
-    assert month_around(anchor, period.end, zone).start == period.end
-    assert month_around(anchor, period.start - INSTANT, zone).end == period.start
-    assert timedelta(days=27, hours=23) <= period.end - period.start <= timedelta(days=31, hours=1)
+    assert around(period.end).start == period.end
+    assert around(period.start - INSTANT).end == period.start
+    shortest, longest = {Reset.DAY: (1, 1), Reset.WEEK: (7, 7)}.get(reset, (28, 31))
+    hour = timedelta(hours=1)
+    assert timedelta(days=shortest) - hour <= period.end - period.start <= timedelta(days=longest) + hour
+    # A clock that is put back finds the same period, or the one before: nothing in between, nothing negative.
+    back = around(moment - timedelta(minutes=5))
+    assert back == period or back.end == period.start
 
 
 @pytest.mark.parametrize(
@@ -209,13 +279,6 @@ def test_renewing_early_counts_on_from_the_anchor(
     assert extended(utc(anchor), utc(end), interval, count, UTC) == utc(renewed)
 
 
-def test_days_too_are_counted_from_the_anchor_and_not_from_an_end_that_summer_time_moved() -> None:
-    anchor = new_york("2026-03-01T02:30")
-    moved = add(anchor, DAY, 7, NEW_YORK)
-    assert moved == utc("2026-03-08T07:30")  # half past three: half past two does not exist
-    assert extended(anchor, moved, DAY, 7, NEW_YORK) == new_york("2026-03-15T02:30")
-
-
 @settings(deadline=None)
 @given(MOMENTS, st.integers(0, 60), st.integers(1, 30), st.sampled_from(Interval), ZONES)
 def test_renewing_early_again_and_again_gives_what_one_long_purchase_gives(
@@ -238,3 +301,76 @@ def test_renewing_early_never_shortens_whatever_the_end(
 def test_the_one_period_of_what_never_resets_holds_every_moment() -> None:
     for moment in (utc("1970-01-01"), utc("2026-11-23"), utc("9998-12-31T23:59:59.999999")):
         assert FOREVER.start <= moment < FOREVER.end
+
+
+# The edges of time
+
+
+def test_a_leap_second_cannot_be_said_and_moves_no_boundary() -> None:
+    with pytest.raises(ValueError, match="second must be in"):
+        utc("2016-12-31T23:59:60")
+    assert period_around(Reset.DAY, utc("2016-01-01"), utc("2016-12-31T23:59:59.999999"), UTC).end == utc("2017-01-01")
+
+
+NAIVE = datetime(2026, 1, 31)  # noqa: DTZ001 - what is to be refused
+AWARE = utc("2026-01-31")
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("anchor", partial(add, NAIVE, MONTH, 1, UTC)),
+        ("anchor", partial(month_around, NAIVE, AWARE, UTC)),
+        ("moment", partial(month_around, AWARE, NAIVE, UTC)),
+        ("anchor", partial(extended, NAIVE, AWARE, MONTH, 1, UTC)),
+        ("end", partial(extended, AWARE, NAIVE, MONTH, 1, UTC)),
+        *(("anchor", partial(period_around, reset, NAIVE, AWARE, UTC)) for reset in Reset),
+        *(("moment", partial(period_around, reset, AWARE, NAIVE, UTC)) for reset in Reset),
+    ],
+)
+def test_a_datetime_without_a_zone_is_refused_by_name(name: str, call: partial[object]) -> None:
+    with pytest.raises(ValueError, match=rf"^{name} is datetime.datetime\(2026, 1, 31, 0, 0\), which has no time zone"):
+        call()
+
+
+@pytest.mark.parametrize("zone", [UTC, KATHMANDU, NEW_YORK], ids=str)
+@pytest.mark.parametrize("reset", Reset)
+def test_the_last_period_ends_with_time_itself(reset: Reset, zone: tzinfo) -> None:
+    anchor = utc("2026-01-31T09:30")
+    last = period_around(reset, anchor, FOREVER.end - INSTANT, zone)
+    assert last.end == FOREVER.end
+    assert period_around(reset, anchor, last.start - INSTANT, zone).end == last.start < FOREVER.end
+    first = period_around(reset, anchor, EARLIEST, zone)
+    assert first.start <= EARLIEST < first.end
+    assert period_around(reset, EARLIEST, FOREVER.end - INSTANT, zone).end == FOREVER.end
+    assert period_around(reset, FOREVER.end, EARLIEST, zone).end > EARLIEST
+    with pytest.raises(ValueError, match=r"^moment is 9999-01-01 .*: the last period ends at 9999-01-01"):
+        period_around(reset, anchor, FOREVER.end, zone)
+
+
+@pytest.mark.parametrize("zone", [UTC, KATHMANDU, NEW_YORK], ids=str)
+@pytest.mark.parametrize("interval", Interval)
+def test_nothing_is_bought_beyond_the_end_of_time(interval: Interval, zone: tzinfo) -> None:
+    late = utc("9998-12-31T12:00")
+    for count in (1, 31, 366, 10**9):
+        assert add(late, interval, count, zone) == FOREVER.end
+        assert extended(AWARE, late, interval, count, zone) == FOREVER.end
+        assert extended(AWARE, FOREVER.end, interval, count, zone) == FOREVER.end
+    with pytest.raises(OverflowError, match=r"^-1000000000 (day|month|year)s from .* is before there is time\.$"):
+        add(late, interval, -(10**9), zone)
+
+
+@pytest.mark.parametrize("zone", [UTC, KATHMANDU, NEW_YORK], ids=str)
+@pytest.mark.parametrize(
+    "outside",
+    ["0001-01-01", "0001-12-31", "9999-01-02", "9999-12-31T23:59:59.999999"],
+)
+def test_a_moment_outside_time_is_refused_by_name(outside: str, zone: tzinfo) -> None:
+    extreme = datetime.fromisoformat(outside).replace(tzinfo=zone)
+    for name, call in (
+        ("anchor", partial(add, extreme, MONTH, 0, zone)),
+        ("moment", partial(month_around, AWARE, extreme, zone)),
+        ("end", partial(extended, AWARE, extreme, DAY, 1, zone)),
+    ):
+        with pytest.raises(ValueError, match=rf"^{name} is .*: it must lie between 0002-01-01 .* and 9999-01-01 "):
+            call()
