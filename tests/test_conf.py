@@ -2,17 +2,22 @@
 
 import operator
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from django_tenant_billing.conf import SETTING_NAMES, Settings, conf
+from django_tenant_billing.conf import SETTING_NAMES, Settings, conf, load
 
 
 def a_function(*_arguments: Any) -> None:
     """Stands for what a site may name."""
+
+
+def another_function(*_arguments: Any) -> None:
+    """Stands for what holds where it names nothing."""
 
 
 @pytest.mark.parametrize(
@@ -112,3 +117,11 @@ def test_an_empty_secret_key_as_an_environment_without_it_gives_leaves_khalti_of
 def test_the_full_map_wins_over_the_names_of_the_guide_even_where_it_is_empty() -> None:
     with override_settings(KHALTI_SECRET_KEY="secret", TENANT_BILLING_GATEWAYS={}):
         assert conf.gateways == {}
+
+
+def test_a_setting_is_a_function_a_path_to_one_or_the_default() -> None:
+    assert load(None, another_function) is another_function
+    assert load(a_function, another_function) is a_function
+    assert load("types.SimpleNamespace", another_function) is SimpleNamespace
+    with pytest.raises(ImportError):
+        load("orgs.no_such_function", another_function)

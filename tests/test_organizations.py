@@ -1,6 +1,5 @@
 """From a request to its organization, and the rights on it."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from django.test import RequestFactory, override_settings
 from django.utils.functional import SimpleLazyObject
 
 from django_tenant_billing.exceptions import NotAuthorized, OrganizationNotFound
-from django_tenant_billing.organizations import authorize, load, name_of, organization_model, organization_of
+from django_tenant_billing.organizations import authorize, name_of, organization_model, organization_of
 from tests.testapp.models import Organization
 
 HIMAL = Organization(pk=1, name="Himal Traders")
@@ -84,14 +83,6 @@ def test_the_sites_function_decides_who_may_do_what(function: Any) -> None:
 def test_a_name_is_stored_no_longer_than_its_column() -> None:
     assert name_of(HIMAL) == "Himal Traders"
     assert name_of(Organization(name="ह" * 300)) == "ह" * 200
-
-
-def test_a_setting_is_a_function_a_path_to_one_or_the_default() -> None:
-    assert load(None, nobody) is nobody
-    assert load(always_pahad, nobody) is always_pahad
-    assert load("types.SimpleNamespace", nobody) is SimpleNamespace
-    with pytest.raises(ImportError):
-        load("orgs.no_such_function", nobody)
 
 
 def test_an_object_of_another_model_is_no_organization_whatever_its_key(

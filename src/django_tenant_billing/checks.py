@@ -16,11 +16,10 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register  # n
 from django.db import DatabaseError, connections, router
 
 from .catalogue import read_catalogue
-from .conf import PREFIX, SETTING_NAMES, conf
+from .conf import PREFIX, SETTING_NAMES, conf, load
 from .exceptions import GatewayNotConfigured, InvalidCatalogue
 from .gateways.registry import gateway_aliases, get_gateway
 from .models import PlanLimit, UsageCounter
-from .organizations import load
 
 TAG = "tenant_billing"
 

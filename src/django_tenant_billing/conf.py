@@ -7,8 +7,16 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 PREFIX = "TENANT_BILLING_"
+
+
+def load(setting: str | Callable[..., Any] | None, default: Callable[..., Any]) -> Callable[..., Any]:
+    """The function a setting names by dotted path or gives as it is. Raises ImportError."""
+    if setting is None:
+        return default
+    return import_string(setting) if isinstance(setting, str) else setting
 
 
 class Settings:

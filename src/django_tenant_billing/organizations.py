@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
 from django.db.models import Model
 from django.http import HttpRequest
-from django.utils.module_loading import import_string
 
-from .conf import conf
+from .conf import conf, load
 from .exceptions import NotAuthorized, OrganizationNotFound
 
 
@@ -40,13 +38,6 @@ def authorize(request: HttpRequest, organization: Model, action: str) -> None:
 def name_of(organization: Model) -> str:
     """The organization's name as stored beside a payment, which outlives it."""
     return str(organization)[:200]
-
-
-def load(setting: str | Callable[..., Any] | None, default: Callable[..., Any]) -> Callable[..., Any]:
-    """The function a setting names by dotted path or gives as it is. Raises ImportError."""
-    if setting is None:
-        return default
-    return import_string(setting) if isinstance(setting, str) else setting
 
 
 def _from_attributes(request: HttpRequest) -> Any:
