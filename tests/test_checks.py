@@ -149,8 +149,8 @@ def test_e001_is_silent_about_an_installed_model_in_any_case() -> None:
         assert check_settings() == []
 
 
-@pytest.mark.parametrize("name", ["ORGANIZATION_RESOLVER", "AUTHORIZE"])
-@pytest.mark.parametrize("value", ["orgs.resolve", "resolve", "", "tests.settings.USE_TZ", 5, True])
+@pytest.mark.parametrize("name", ["ORGANIZATION_RESOLVER", "AUTHORIZE", "ORGANIZATION_TIME_ZONE"])
+@pytest.mark.parametrize("value", ["orgs.resolve", "resolve", "", "tests.settings.USE_TZ", "Asia/Kathmandu", 5, True])
 def test_e002_a_function_that_is_not_there_or_is_none(name: str, value: object) -> None:
     with override_settings(**{f"TENANT_BILLING_{name}": value}):
         (message,) = check_settings()
@@ -160,7 +160,8 @@ def test_e002_a_function_that_is_not_there_or_is_none(name: str, value: object) 
 
 @pytest.mark.parametrize("value", ["tests.testapp.models.count_customers", found, None])
 def test_e002_is_silent_about_functions_and_paths_to_them(value: object) -> None:
-    with override_settings(TENANT_BILLING_ORGANIZATION_RESOLVER=value, TENANT_BILLING_AUTHORIZE=value):
+    names = ("ORGANIZATION_RESOLVER", "AUTHORIZE", "ORGANIZATION_TIME_ZONE")
+    with override_settings(**{f"TENANT_BILLING_{name}": value for name in names}):
         assert check_settings() == []
 
 

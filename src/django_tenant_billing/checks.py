@@ -44,7 +44,12 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
                 id=f"{TAG}.E001",
             )
         )
-    for name, value in (("ORGANIZATION_RESOLVER", conf.organization_resolver), ("AUTHORIZE", conf.authorize)):
+    functions = {
+        "ORGANIZATION_RESOLVER": conf.organization_resolver,
+        "AUTHORIZE": conf.authorize,
+        "ORGANIZATION_TIME_ZONE": conf.organization_time_zone,
+    }
+    for name, value in functions.items():
         if not _loadable(value):
             messages.append(
                 Error(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import tzinfo
 from typing import Any
 
 from django.conf import settings
@@ -47,6 +48,14 @@ class Settings:
     def authorize(self) -> str | Callable[[Any, Any, str], bool] | None:
         """``authorize(request, organization, action) -> bool`` with action ``"view"`` or ``"pay"``."""
         return getattr(settings, "TENANT_BILLING_AUTHORIZE", None)
+
+    @property
+    def organization_time_zone(self) -> str | Callable[[Any], tzinfo | str] | None:
+        """A function of the organization that returns its zone or the zone's name; dotted path or callable.
+
+        None: Django's default time zone for all.
+        """
+        return getattr(settings, "TENANT_BILLING_ORGANIZATION_TIME_ZONE", None)
 
     @property
     def related_prefix(self) -> str:
