@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import ProtectedError
 from django.utils import translation
@@ -588,6 +589,48 @@ def test_renewing_late_or_changing_the_plan_starts_a_period_now(
     subscription.refresh_from_db()
     assert (subscription.plan_id, subscription.anchor, subscription.period_start) == (plan, then, then)
     assert subscription.period_end == then + timedelta(days=10)
+
+
+@pytest.mark.parametrize(
+    ("zone", "ends"),
+    [
+        # At this moment it is the 30th in New York and the 31st in Kathmandu, which is the zone of these tests.
+        (None, ("2026-02-27T20:00", "2026-03-30T20:00")),
+        ("Asia/Kathmandu", ("2026-02-27T20:00", "2026-03-30T20:00")),
+        ("America/New_York", ("2026-02-28T20:00", "2026-03-30T19:00")),
+    ],
+)
+def test_bought_months_follow_the_calendar_of_the_organization(
+    organization: Organization, settings: Any, zone: str | None, ends: tuple[str, str]
+) -> None:
+    zones = {organization.pk: zone}
+    settings.TENANT_BILLING_ORGANIZATION_TIME_ZONE = zone and (lambda organization: zones[organization.pk])
+    for end in ends:
+        subscription = Subscription.objects.get()
+        subscription.extend("PRO", Interval.MONTH, 1, datetime(2026, 1, 30, 20, 0, tzinfo=UTC))
+        subscription.refresh_from_db()
+        assert subscription.period_end == datetime.fromisoformat(end).replace(tzinfo=UTC)
+
+
+def test_the_organization_is_read_for_its_zone_only_where_the_setting_asks(
+    organization: Organization, settings: Any, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    subscribe(organization, "PRO", until=LATER)
+    for function, queries in ((None, 1), (lambda _organization: "UTC", 2)):
+        settings.TENANT_BILLING_ORGANIZATION_TIME_ZONE = function
+        subscription = Subscription.objects.get()
+        with django_assert_num_queries(queries):
+            subscription.extend("PRO", Interval.MONTH, 1, NOW)
+
+
+def test_a_zone_that_is_none_extends_nothing(organization: Organization, settings: Any) -> None:
+    settings.TENANT_BILLING_ORGANIZATION_TIME_ZONE = lambda _organization: None
+    counter(organization, used=3)
+    before = Subscription.objects.values().get()
+    with pytest.raises(ImproperlyConfigured, match="returned None for <Organization"):
+        Subscription.objects.get().extend("PRO", Interval.MONTH, 1, NOW)
+    assert Subscription.objects.values().get() == before
+    assert UsageCounter.objects.get().period_end == LATER
 
 
 def test_locking_finds_the_subscription_or_makes_it(organization: Organization) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models, router
 from django.db.models import F, Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
 from ..exceptions import CatalogueMissing
 from ..fields import OrganizationOneToOneField
 from ..periods import Interval, add, extended
+from ..zones import zone_for
 from .plans import Plan
 from .rows import insert_missing
 from .usage import UsageCounter
@@ -92,9 +92,10 @@ class Subscription(models.Model):
         """Add a bought period. The caller holds the lock and its transaction.
 
         The same plan, still in force, gets a later end and nothing else. Any other purchase starts a period now,
-        with a new anchor and fresh counters.
+        with a new anchor and fresh counters. Counted by the calendar of the organization's zone. Raises
+        ImproperlyConfigured, and changes nothing, where the site tells no zone.
         """
-        zone = timezone.get_default_timezone()
+        zone = zone_for(self)
         if self.plan_id == plan_id and self.period_end is not None and self.period_end > now:
             self.period_end = extended(self.anchor, self.period_end, interval, count, zone)
         else:
