@@ -15,20 +15,21 @@ from django_tenant_billing.catalogue import (
     MAX_LIMIT,
     FeatureKind,
     FeatureSpec,
+    LimitSpec,
     PlanSpec,
     counter_for,
     default_catalogue,
-    read_catalogue,
 )
+from django_tenant_billing.catalogue_reader import read_catalogue
 from django_tenant_billing.exceptions import InvalidCatalogue
-from django_tenant_billing.periods import Interval
+from django_tenant_billing.periods import Interval, Reset
 from tests.testapp.models import Organization, count_customers
 
 COUNT_PATH = "tests.testapp.models.count_customers"
 SMALL: dict[str, Any] = {
     "features": {
         "seats": {"singular": "seat", "plural": "seats", "kind": "exists"},
-        "exports": {"singular": "export", "plural": "exports", "kind": "happens"},
+        "exports": {"singular": "export", "plural": "exports", "kind": "happens", "reset": "week"},
     },
     "plans": {
         "FREE": {"price": 0, "limits": {"seats": 1}},
@@ -38,7 +39,7 @@ SMALL: dict[str, Any] = {
             "currency": "USD",
             "interval": "year",
             "interval_count": 2,
-            "limits": {"seats": None, "exports": MAX_LIMIT},
+            "limits": {"seats": None, "exports": {"limit": MAX_LIMIT, "trial": 5, "grace_days": 7}},
         },
     },
 }
@@ -75,7 +76,7 @@ def test_the_packages_own_catalogue_is_that_of_the_contract() -> None:
         ("BASIC", 100000, "NPR", "month", 1),
         ("PRO", 390000, "NPR", "month", 1),
     ]
-    assert [tuple(p.limits.items()) for p in catalogue.plans] == [
+    assert [tuple((slug, limit.value) for slug, limit in p.limits.items()) for p in catalogue.plans] == [
         (("invoices", 10), ("customers", 5), ("team_members", 1), ("api_calls", 100), ("reports", 0)),
         (("invoices", 1000), ("customers", 50), ("team_members", 3), ("api_calls", 10000), ("reports", 1)),
         (("invoices", 3000), ("customers", None), ("team_members", None), ("api_calls", None), ("reports", 1)),
@@ -86,17 +87,17 @@ def test_a_sites_own_catalogue_is_read_with_its_defaults() -> None:
     with override_settings(TENANT_BILLING_CATALOGUE=SMALL):
         catalogue = read_catalogue()
     assert catalogue.features == (
-        FeatureSpec(slug="seats", singular="seat", plural="seats", kind=FeatureKind.EXISTS),
-        FeatureSpec(slug="exports", singular="export", plural="exports", kind=FeatureKind.HAPPENS),
+        FeatureSpec(slug="seats", singular="seat", plural="seats", kind=FeatureKind.EXISTS, reset=Reset.ANCHOR),
+        FeatureSpec(slug="exports", singular="export", plural="exports", kind=FeatureKind.HAPPENS, reset=Reset.WEEK),
     )
     assert catalogue.plans == (
         PlanSpec(
             code="FREE", name="FREE", price_minor=0, currency="NPR", interval=Interval.MONTH, interval_count=1,
-            limits={"seats": 1},
+            limits={"seats": LimitSpec(1)},
         ),
         PlanSpec(
             code="Team-2", name="Team", price_minor=1250, currency="USD", interval=Interval.YEAR, interval_count=2,
-            limits={"seats": None, "exports": MAX_LIMIT},
+            limits={"seats": LimitSpec(None), "exports": LimitSpec(MAX_LIMIT, True, 5, 7)},
         ),
     )  # fmt: skip
 

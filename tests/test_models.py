@@ -505,8 +505,11 @@ def test_the_loop_of_the_guide_over_usage_and_plans_is_one_query(
 def test_counting_stops_at_the_limit_and_giving_back_at_zero(organization: Organization) -> None:
     rows, key = UsageCounter.objects, organization.pk
     assert not rows.consume(key, "invoices", 1, NOW)  # no row of this moment yet
-    rows.open_period(key, "invoices", Period(NOW, LATER), 8)
-    rows.open_period(key, "invoices", Period(NOW, LATER + INSTANT), 0)  # it is there: left as it is
+    anchor = Subscription.objects.ensure(key, NOW).anchor
+    assert not rows.open_period(key, "invoices", Period(NOW, LATER), anchor + INSTANT, NOW)  # a purchase moved it
+    assert rows.open_period(key, "invoices", Period(NOW, LATER), anchor, NOW)
+    rows.update(used=8)
+    assert not rows.open_period(key, "invoices", Period(NOW, LATER + INSTANT), anchor, NOW)  # left as it is
     assert not rows.consume(key, "invoices", 3, NOW)
     assert rows.consume(key, "invoices", 2, NOW)
     assert not rows.consume(key, "invoices", 1, LATER - INSTANT)
@@ -519,8 +522,8 @@ def test_counting_stops_at_the_limit_and_giving_back_at_zero(organization: Organ
 
 
 def test_looking_at_everything_keeps_the_catalogues_order(organization: Organization) -> None:
-    UsageCounter.objects.open_period(organization.pk, "invoices", Period(NOW, LATER), 3)
-    looks = UsageCounter.objects.look(organization.pk, NOW)
+    counter(organization, period_start=NOW, period_end=LATER, used=3)
+    looks = UsageCounter.objects.look(organization.pk, NOW, UTC)
     assert [look.decision.feature for look in looks] == list(Feature.objects.values_list("pk", flat=True))
     assert [look.counted for look in looks] == [True, False, False, False, False]
     first = looks[0].decision
@@ -528,17 +531,24 @@ def test_looking_at_everything_keeps_the_catalogues_order(organization: Organiza
     assert [look.decision.period_start is None for look in looks] == [False, True, True, False, True]
 
 
-def test_the_free_part_of_a_month_never_overlaps_another_period(organization: Organization) -> None:
+def test_a_new_period_never_overlaps_another(organization: Organization) -> None:
     rows, key = UsageCounter.objects, organization.pk
-    month = Period(NOW, LATER)
-    day = timedelta(days=1)
-    assert rows.free_period(key, "invoices", month, NOW + 5 * day) == month
+    anchor = Subscription.objects.ensure(key, NOW).anchor
+    month, day = Period(NOW, LATER), timedelta(days=1)
     counter(organization, period_start=NOW - day, period_end=NOW + 2 * day)
     counter(organization, period_start=NOW + 9 * day, period_end=NOW + 10 * day)
-    assert rows.free_period(key, "invoices", month, NOW + 5 * day) == (NOW + 2 * day, NOW + 9 * day)
-    assert rows.free_period(key, "invoices", month, NOW + day) is None
-    assert rows.free_period(key, "invoices", month, NOW + 10 * day) == (NOW + 10 * day, LATER)
-    assert rows.free_period(key, "api_calls", month, NOW + day) == month
+    assert not rows.open_period(key, "invoices", month, anchor, NOW + day)  # covered
+    assert rows.open_period(key, "invoices", month, anchor, NOW + 5 * day)
+    assert rows.open_period(key, "invoices", month, anchor, NOW + 10 * day)
+    assert rows.open_period(key, "api_calls", month, anchor, NOW + day)
+    spans = rows.order_by("feature", "period_start").values_list("feature", "period_start", "period_end")
+    assert list(spans) == [
+        ("api_calls", NOW, LATER),
+        ("invoices", NOW - day, NOW + 2 * day),
+        ("invoices", NOW + 2 * day, NOW + 9 * day),
+        ("invoices", NOW + 9 * day, NOW + 10 * day),
+        ("invoices", NOW + 10 * day, LATER),
+    ]
 
 
 def test_closing_ends_what_resets_and_drops_what_would_be_empty(organization: Organization) -> None:
@@ -691,7 +701,7 @@ def test_what_was_activated_stays_so_when_the_money_went_back(organization: Orga
 
 def test_the_statements_name_tables_of_the_models() -> None:
     tables = set(connection.introspection.table_names())
-    named = set(re.findall(r"tenant_billing_[a-z]+", " ".join((CONSUME, GIVE_BACK, LOOK_ALL, LOOK_ONE))))
-    expected = {Feature, Plan, PlanLimit, Subscription, UsageCounter}
+    named = set(re.findall(r"tenant_billing_[a-z]+", " ".join((CONSUME, LOOK_ALL["sqlite"], OPEN["sqlite"]))))
+    expected = {Feature, Hold, LimitOverride, Plan, PlanLimit, Subscription, UsageCounter}
     assert named == {model._meta.db_table for model in expected}
     assert {model._meta.db_table for model in OURS} <= tables

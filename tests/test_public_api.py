@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied, Suspi
 
 import django_tenant_billing
 from django_tenant_billing import exceptions, models, payments, quotas, signals, testing
-from django_tenant_billing.decisions import Decision
+from django_tenant_billing.decisions import Decision, Offer
 
 ROOT = Path(django_tenant_billing.__file__).parent
 
@@ -148,7 +148,7 @@ def test_the_tree_in_the_docstring_is_the_tree_in_the_code() -> None:
         (PermissionDenied, {"OrganizationNotFound", "NotAuthorized", "QuotaExceeded"}),
         (SuspiciousOperation, {"CallbackRejected"}),
         (ImproperlyConfigured, {"InvalidCatalogue", "GatewayNotConfigured"}),
-        (LookupError, {"UnknownFeature", "CatalogueMissing"}),
+        (LookupError, {"UnknownFeature", "CatalogueMissing", "UnknownReservation"}),
     ],
 )
 def test_errors_carry_their_meaning_by_inheritance(base: type[Exception], names: set[str]) -> None:
@@ -157,7 +157,8 @@ def test_errors_carry_their_meaning_by_inheritance(base: type[Exception], names:
 
 FULL = Decision(
     feature="invoices", singular="invoice", plural="invoices", plan="FREE", amount=1, limit=10, used=10, held=0,
-    period_start=datetime(2026, 1, 1, tzinfo=UTC), period_end=datetime(2026, 2, 1, tzinfo=UTC), upgradable=True,
+    period_start=datetime(2026, 1, 1, tzinfo=UTC), period_end=datetime(2026, 2, 1, tzinfo=UTC),
+    offers=(Offer("PRO", None),), as_of=datetime(2026, 1, 9, tzinfo=UTC),
 )  # fmt: skip
 
 
@@ -198,6 +199,17 @@ FULL = Decision(
             {},
             "Cannot release 3 of 'invoices': less than that is counted in the current period. If the count is wrong, "
             "run: manage.py recount_usage",
+        ),
+        (
+            exceptions.KeyReused("order-7"),
+            {"key": "order-7"},
+            "The idempotency key 'order-7' was used before, for another request. A key names one request: the same "
+            "verb, features, amounts and when_short. Make a new key.",
+        ),
+        (
+            exceptions.UnknownReservation("abc"),
+            {"key": "abc"},
+            "This organization has no reservation 'abc'.",
         ),
         (
             exceptions.NotForSale("FREE", "it is free"),

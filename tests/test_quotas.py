@@ -186,36 +186,11 @@ def test_an_organization_without_a_subscription_gets_one_at_first_touch(organiza
     assert Subscription.objects.get().plan_id == "FREE"
 
 
-def test_first_use_that_finds_a_row_made_meanwhile_uses_it(organization: Organization) -> None:
-    now = clock.now()
-    quotas.consume(organization, "invoices")
-    month = Period(now - timedelta(days=1), now + timedelta(days=1))
-    assert UsageCounter.objects.free_period(organization.pk, "invoices", month, clock.now()) is None
-
-
-def test_a_late_first_use_is_cut_to_the_gap_between_other_periods(organization: Organization) -> None:
-    now = clock.now()
-    day = timedelta(days=1)
-    for start, end in ((now - 9 * day, now - 5 * day), (now + 5 * day, now + 9 * day)):
-        UsageCounter.objects.open_period(organization.pk, "invoices", Period(start, end), 0)
-    month = Period(now - 8 * day, now + 8 * day)
-    assert UsageCounter.objects.free_period(organization.pk, "invoices", month, now) == (now - 5 * day, now + 5 * day)
-
-
-def test_a_rival_that_made_the_period_first_is_not_doubled(organization: Organization) -> None:
-    """The row appears between looking and locking: the late one makes none of its own."""
-    now = clock.now()
-    quotas.consume(organization, "invoices")
-    from_before = UsageCounter.objects.count()
-    quotas._open_period(organization, "invoices", Feature.objects.get(pk="invoices").kind, now)  # type: ignore[arg-type]
-    assert UsageCounter.objects.count() == from_before
-
-
 def test_a_counter_that_moves_at_every_try_is_an_error_that_says_so(
     organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The statement misses and the look allows: what a stale snapshot at REPEATABLE READ shows.
-    monkeypatch.setattr(usage, "CONSUME", CONSUME + " AND 1 = 0")
+    monkeypatch.setattr(counters, "CONSUME", CONSUME + " AND 1 = 0")
     with pytest.raises(QuotaContended, match="READ COMMITTED"):
         quotas.consume(organization, "invoices")
 
@@ -406,8 +381,10 @@ def test_two_purchases_in_one_instant_leave_no_empty_period(
     with clock.moved(timedelta(hours=1)):
         with transaction.atomic():
             Subscription.objects.lock(organization.pk, now).extend("BASIC", Interval.MONTH, 1, now)
-        month = Period(now, now + timedelta(days=30))
-        UsageCounter.objects.open_period(organization.pk, "invoices", month, 3)
+        UsageCounter.objects.create(
+            organization=organization, feature_id="invoices", period_start=now, period_end=now + timedelta(days=30),
+            used=3, updated_at=now,
+        )  # fmt: skip
         with transaction.atomic():
             Subscription.objects.lock(organization.pk, now).extend("PRO", Interval.MONTH, 1, now)
         assert used(organization) == 0

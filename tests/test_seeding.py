@@ -8,7 +8,8 @@ import pytest
 from django.db import DatabaseError, connection
 from django.test import override_settings
 
-from django_tenant_billing.catalogue import DEFAULT, MAX_LIMIT, default_catalogue, read_catalogue
+from django_tenant_billing.catalogue import DEFAULT, MAX_LIMIT, default_catalogue
+from django_tenant_billing.catalogue_reader import read_catalogue
 from django_tenant_billing.models import (
     Feature,
     Plan,

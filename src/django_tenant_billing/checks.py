@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own name
 from django.db import DatabaseError, connections, router
 
-from .catalogue import read_catalogue
+from .catalogue_reader import read_catalogue
 from .conf import PREFIX, SETTING_NAMES, conf, load
 from .exceptions import GatewayNotConfigured, InvalidCatalogue
 from .gateways.registry import gateway_aliases, get_gateway

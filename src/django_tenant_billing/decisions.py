@@ -1,10 +1,14 @@
-"""The frozen answer to "may this organization use that much of this feature?"."""
+"""The frozen answer to "may this organization use that much of this feature?".
+
+One value for the exception, the JSON, the pages, the admin and ``billing_explain``, so that they cannot disagree.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
@@ -14,13 +18,35 @@ class Reason(StrEnum):
 
     WITHIN_LIMIT = "within_limit"
     UNLIMITED = "unlimited"
+    IN_GRACE = "in_grace"
+    """Over a soft limit, and allowed until the grace time ends."""
     LIMIT_REACHED = "limit_reached"
     NOT_INCLUDED = "not_included"
 
 
+class LimitSource(StrEnum):
+    """Where the limit in force came from."""
+
+    PLAN = "plan"
+    TRIAL = "trial"
+    OVERRIDE = "override"
+    NONE = "none"
+    """The plan in force does not name the feature: not included."""
+
+
+class Offer(NamedTuple):
+    """What one plan that is for sale gives of a feature."""
+
+    plan: str
+    limit: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """One feature of one organization at one moment. True where it is allowed."""
+    """One feature of one organization at one moment. True where it is allowed.
+
+    Always ``used + held + remaining - over == limit``, unless the feature is unlimited.
+    """
 
     feature: str
     singular: str
@@ -34,21 +60,49 @@ class Decision:
     """How many units were asked for."""
     limit: int | None
     """None is unlimited; 0 is not included."""
+    limit_source: LimitSource = LimitSource.PLAN
+    limit_until: datetime | None = None
+    """When an override or a trial ends, and the limit with it; None where it stays."""
     used: int
     held: int
-    """Reserved and not yet committed."""
+    """Reserved, not yet committed, and not expired."""
     period_start: datetime | None
     period_end: datetime | None
     """When the count starts again; None for a feature that never resets."""
-    upgradable: bool
-    """Would an active plan give more of this feature?"""
+    grace_days: int = 0
+    """For how many days a soft limit may be exceeded; 0 is a hard limit."""
+    grace_ends_at: datetime | None = None
+    """When the grace time under way ends; None where the limit has not been exceeded."""
+    hold_expires_at: datetime | None = None
+    """When the first of the reservations under way expires by itself."""
+    offers: tuple[Offer, ...] = ()
+    """What the plans for sale give of this feature, lowest plan first."""
+    as_of: datetime
+    """The moment that was decided for."""
 
     def __bool__(self) -> bool:
         return self.allowed
 
     @property
     def allowed(self) -> bool:
+        return self.fits or self.in_grace
+
+    @property
+    def fits(self) -> bool:
+        """Is there room for ``amount`` within the limit?"""
         return self.limit is None or self.used + self.held + self.amount <= self.limit
+
+    @property
+    def in_grace(self) -> bool:
+        """Does it take grace time to allow it, and is there some?"""
+        if self.fits or not self.limit or not self.grace_days:
+            return False
+        return self.as_of < self.grace_end
+
+    @property
+    def grace_end(self) -> datetime:
+        """When the grace time ends: the one under way, or one that would start now."""
+        return self.grace_ends_at or self.as_of + timedelta(days=self.grace_days)
 
     @property
     def reason(self) -> Reason:
@@ -56,6 +110,8 @@ class Decision:
             return Reason.UNLIMITED
         if self.limit == 0:
             return Reason.NOT_INCLUDED
+        if self.in_grace:
+            return Reason.IN_GRACE
         return Reason.WITHIN_LIMIT if self.allowed else Reason.LIMIT_REACHED
 
     @property
@@ -64,11 +120,37 @@ class Decision:
         return None if self.limit is None else max(self.limit - self.used - self.held, 0)
 
     @property
+    def over(self) -> int:
+        """Units used or held above the limit."""
+        return 0 if self.limit is None else max(self.used + self.held - self.limit, 0)
+
+    @property
     def percent(self) -> int | None:
         """Whole percent of the limit in use, rounded down; None when unlimited, 100 when nothing is included."""
         if self.limit is None:
             return None
         return 100 if self.limit == 0 else (self.used + self.held) * 100 // self.limit
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """The earliest moment at which this request could pass by itself; None when allowed, or never by itself."""
+        if self.allowed or self.limit is None or self.amount > self.limit:
+            return None
+        waits = [self.period_end, self.hold_expires_at if self.used + self.amount <= self.limit else None]
+        return min((moment for moment in waits if moment is not None), default=None)
+
+    @property
+    def upgradable(self) -> bool:
+        """Would a plan for sale give more of this feature?"""
+        return self.limit is not None and any(offer.limit is None or offer.limit > self.limit for offer in self.offers)
+
+    @property
+    def unlocks(self) -> tuple[str, ...]:
+        """The plans for sale under which this request would fit, lowest first; empty when it is allowed."""
+        if self.allowed:
+            return ()
+        needed = self.used + self.held + self.amount
+        return tuple(offer.plan for offer in self.offers if offer.limit is None or needed <= offer.limit)
 
     @property
     def message(self) -> str:
@@ -80,3 +162,43 @@ class Decision:
         else:
             text = _("Reached %(feature)s limit (%(limit)d).") % {"feature": self.singular, "limit": self.limit}
         return f"{text} {_('Upgrade your plan.')}" if self.upgradable else text
+
+    def facts(self) -> dict[str, Any]:
+        """Every number of the JSON that tells of this decision; moments are aware datetimes."""
+        return {
+            "used": self.used,
+            "held": self.held,
+            "limit": self.limit,
+            "remaining": self.remaining,
+            "over": self.over,
+            "percent": self.percent,
+            "allowed": self.allowed,
+            "reason": self.reason.value,
+            "limit_source": self.limit_source.value,
+            "limit_until": self.limit_until,
+            "period_start": self.period_start,
+            "resets_at": self.period_end,
+            "grace_ends_at": self.grace_ends_at,
+            "retry_at": self.retry_at,
+            "unlocks": list(self.unlocks),
+        }
+
+    def pack(self) -> dict[str, Any]:
+        """As plain JSON values, to be stored and unpacked to an equal value."""
+        packed = asdict(self)
+        for name in MOMENTS:
+            packed[name] = packed[name] and packed[name].isoformat()
+        return packed
+
+    @classmethod
+    def unpack(cls, packed: dict[str, Any]) -> Decision:
+        """The decision that ``pack`` made this of."""
+        values = dict(packed)
+        for name in MOMENTS:
+            values[name] = values[name] and datetime.fromisoformat(values[name])
+        values["limit_source"] = LimitSource(values["limit_source"])
+        values["offers"] = tuple(Offer(*offer) for offer in values["offers"])
+        return cls(**values)
+
+
+MOMENTS = ("limit_until", "period_start", "period_end", "grace_ends_at", "hold_expires_at", "as_of")

@@ -9,6 +9,8 @@ BillingError
 ├── QuotaExceeded             (PermissionDenied: 403)   the limit in force leaves no room
 ├── QuotaContended                                      the counter moved at each of many tries
 ├── ReleaseTooLarge           (ValueError)              more given back than was ever counted
+├── KeyReused                 (ValueError)              an idempotency key came again with another request
+├── UnknownReservation        (LookupError)             no reservation of this organization has this key
 ├── NotForSale                (ValueError)              a plan that is unknown, free or retired
 ├── NotProven                                           activate_plan() on a payment that is not paid
 ├── IllegalTransition                                   the transition table says no
@@ -102,6 +104,25 @@ class ReleaseTooLarge(BillingError, ValueError):
             f"Cannot release {amount} of {feature!r}: less than that is counted in the current period. "
             "If the count is wrong, run: manage.py recount_usage"
         )
+
+
+class KeyReused(BillingError, ValueError):
+    """An idempotency key stands for one request for ever, and this is another."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(
+            f"The idempotency key {key!r} was used before, for another request. A key names one request: the same "
+            "verb, features, amounts and when_short. Make a new key."
+        )
+
+
+class UnknownReservation(BillingError, LookupError):
+    """No reservation of this organization has this key."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"This organization has no reservation {key!r}.")
 
 
 class NotForSale(BillingError, ValueError):

@@ -69,7 +69,8 @@ def _seed(catalogue: Catalogue, *, update: bool) -> Report:
         Feature.objects.get_or_create(
             slug=feature.slug,
             defaults={
-                "singular": feature.singular, "plural": feature.plural, "kind": feature.kind, "position": position
+                "singular": feature.singular, "plural": feature.plural, "kind": feature.kind,
+                "reset": feature.reset.value, "position": position,
             },
         )  # fmt: skip
     for position, spec in enumerate(catalogue.plans):
@@ -86,19 +87,21 @@ def _seed(catalogue: Catalogue, *, update: bool) -> Report:
 
 
 def _limits(spec: PlanSpec, *, update: bool) -> Iterator[Change]:
-    for slug, value in spec.limits.items():
-        limit, created = PlanLimit.objects.get_or_create(
-            plan_id=spec.code, feature_id=slug, defaults={"limit_value": value}
-        )
+    for slug, wanted in spec.limits.items():
+        values = {
+            "limit_value": wanted.value, "trial_differs": wanted.trial_differs,
+            "trial_limit_value": wanted.trial_value, "grace_days": wanted.grace_days,
+        }  # fmt: skip
+        limit, created = PlanLimit.objects.get_or_create(plan_id=spec.code, feature_id=slug, defaults=values)
         if created:
             yield Change(Action.CREATED, str(limit))
-        elif limit.limit_value != value:
+        elif any(getattr(limit, name) != value for name, value in values.items()):
             before = str(limit)
-            wanted = PlanLimit(plan_id=spec.code, feature_id=slug, limit_value=value)
+            for name, value in values.items():
+                setattr(limit, name, value)
             if update:
-                limit.limit_value = value
-                limit.save(update_fields=["limit_value"])
-            yield Change(Action.UPDATED if update else Action.KEPT, f"{before} (catalogue: {_value(wanted)})")
+                limit.save(update_fields=list(values))
+            yield Change(Action.UPDATED if update else Action.KEPT, f"{before} (catalogue: {_value(limit)})")
 
 
 def _value(limit: PlanLimit) -> str:
@@ -116,6 +119,6 @@ def _start_counters(catalogue: Catalogue) -> int:
         counted = UsageCounter.objects.filter(feature_id=spec.slug, period_start=FOREVER.start)
         lacking = organization_model()._default_manager.exclude(pk__in=counted.values("organization_id"))
         for organization in lacking.iterator(chunk_size=500):
-            UsageCounter.objects.open_period(organization.pk, spec.slug, FOREVER, count(organization))
+            UsageCounter.objects.start(organization.pk, spec.slug, count(organization))
             started += 1
     return started

@@ -28,12 +28,7 @@ def subscription_of(organization: Model) -> Subscription:
 
 def usage_of(organization: Model) -> Usage:
     """The organization's usage row; created at first touch."""
-    found = Usage.objects.filter(organization_id=organization.pk).first()
-    if found is None:
-        insert_missing(Usage, [Usage(organization_id=organization.pk)], ["organization"])
-        # Where the row was written: a replica may not have it yet.
-        found = Usage.objects.using(router.db_for_write(Usage)).get(organization_id=organization.pk)
-    return found
+    return Usage.objects.ensure(organization.pk)
 
 
 def welcome(organization: Model) -> bool:

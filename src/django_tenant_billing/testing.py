@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 
 from django.db.models import Model
 
-from . import clock
-from .catalogue import read_catalogue
-from .models import Subscription, UsageCounter
-from .periods import FOREVER, Period
+from . import clock, quotas
+from .catalogue_reader import read_catalogue
+from .models import Subscription
 from .seeding import seed
 
 __all__ = ["clock_moved", "seed_catalogue", "set_used", "subscribe"]
@@ -35,12 +34,4 @@ def subscribe(organization: Model, plan: str, *, until: datetime | None = None) 
 
 def set_used(organization: Model, feature: str, used: int) -> None:
     """Make the current period's count of a feature what a test needs."""
-    now = clock.now()
-    decision = UsageCounter.objects.look(organization.pk, now, feature)[0].decision
-    period = FOREVER
-    if decision.period_start is not None and decision.period_end is not None:
-        period = Period(decision.period_start, decision.period_end)
-    UsageCounter.objects.open_period(organization.pk, feature, period, used)
-    UsageCounter.objects.filter(
-        organization_id=organization.pk, feature_id=feature, period_start__lte=now, period_end__gt=now
-    ).update(used=used)
+    quotas.set_usage(organization, feature, used)

@@ -1,10 +1,20 @@
+from typing import Any
+
 import django.core.validators
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 from django.db.migrations.migration import SwappableTuple
 
+import django_tenant_billing.clock
 from django_tenant_billing.conf import conf
+
+
+def leave_room(apps: Any, schema_editor: Any) -> None:
+    # A counter's row changes with each call. PostgreSQL writes the new one beside it, where there is room on the page.
+    if schema_editor.connection.vendor == "postgresql":
+        table = apps.get_model("tenant_billing", "UsageCounter")._meta.db_table
+        schema_editor.execute(f"ALTER TABLE {table} SET (fillfactor = 90)")
 
 
 class Migration(migrations.Migration):
@@ -34,6 +44,21 @@ class Migration(migrations.Migration):
                         ],
                         max_length=10,
                         verbose_name="kind",
+                    ),
+                ),
+                (
+                    "reset",
+                    models.CharField(
+                        choices=[
+                            ("anchor", "each billing month"),
+                            ("month", "each calendar month"),
+                            ("week", "each week"),
+                            ("day", "each day"),
+                        ],
+                        default="anchor",
+                        help_text="For a feature that happens. A change counts from the next period.",
+                        max_length=8,
+                        verbose_name="starts again",
                     ),
                 ),
                 ("position", models.PositiveSmallIntegerField(default=0, verbose_name="position")),
@@ -241,6 +266,29 @@ class Migration(migrations.Migration):
                         verbose_name="limit",
                     ),
                 ),
+                ("trial_differs", models.BooleanField(default=False, verbose_name="another limit during a trial")),
+                (
+                    "trial_limit_value",
+                    models.BigIntegerField(
+                        blank=True,
+                        help_text="Only where it differs. Empty is unlimited, 0 is not included.",
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(9007199254740991),
+                        ],
+                        verbose_name="limit during a trial",
+                    ),
+                ),
+                (
+                    "grace_days",
+                    models.PositiveSmallIntegerField(
+                        default=0,
+                        help_text="For how many days the limit may be exceeded before it holds. 0 is a hard limit.",
+                        validators=[django.core.validators.MaxValueValidator(366)],
+                        verbose_name="days of grace",
+                    ),
+                ),
                 (
                     "feature",
                     models.ForeignKey(
@@ -341,6 +389,15 @@ class Migration(migrations.Migration):
                         verbose_name="paid until",
                     ),
                 ),
+                (
+                    "trial_ends_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="While it lasts, limits of a trial hold.",
+                        null=True,
+                        verbose_name="trial ends at",
+                    ),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
                 ("updated_at", models.DateTimeField(auto_now=True, verbose_name="updated at")),
                 (
@@ -395,6 +452,7 @@ class Migration(migrations.Migration):
                 ("period_end", models.DateTimeField(verbose_name="period end")),
                 ("used", models.BigIntegerField(default=0, verbose_name="used")),
                 ("held", models.BigIntegerField(default=0, verbose_name="held")),
+                ("grace_ends_at", models.DateTimeField(default=None, null=True, verbose_name="grace ends at")),
                 ("updated_at", models.DateTimeField(verbose_name="updated at")),
                 (
                     "feature",
@@ -420,6 +478,211 @@ class Migration(migrations.Migration):
                 "verbose_name": "usage counter",
                 "verbose_name_plural": "usage counters",
                 "ordering": ["organization", "feature", "-period_start"],
+            },
+        ),
+        migrations.CreateModel(
+            name="UsageEntry",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("change", models.BigIntegerField(verbose_name="change")),
+                ("verb", models.CharField(max_length=10, verbose_name="verb")),
+                ("actor", models.CharField(blank=True, max_length=150, verbose_name="by")),
+                ("subject", models.CharField(blank=True, max_length=200, verbose_name="for")),
+                (
+                    "at",
+                    models.DateTimeField(help_text="Names the period whose count changed.", verbose_name="counted at"),
+                ),
+                ("created_at", models.DateTimeField(verbose_name="written at")),
+                (
+                    "feature",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenant_billing.feature",
+                        verbose_name="feature",
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.TENANT_BILLING_ORGANIZATION_MODEL,
+                        verbose_name="organization",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "ledger entry",
+                "verbose_name_plural": "ledger entries",
+                "ordering": ["-pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Hold",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=32, verbose_name="reservation")),
+                ("amount", models.BigIntegerField(verbose_name="held")),
+                ("committed", models.BigIntegerField(default=None, null=True, verbose_name="committed")),
+                (
+                    "late",
+                    models.BooleanField(
+                        default=False, help_text="Committed after it had expired.", verbose_name="late"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("held", "held"),
+                            ("committed", "committed"),
+                            ("released", "released"),
+                            ("expired", "expired"),
+                        ],
+                        default="held",
+                        max_length=10,
+                        verbose_name="state",
+                    ),
+                ),
+                (
+                    "at",
+                    models.DateTimeField(
+                        help_text="Names the period that the units are counted in.", verbose_name="held at"
+                    ),
+                ),
+                (
+                    "expires_at",
+                    models.DateTimeField(help_text="By the clock of the database.", verbose_name="expires at"),
+                ),
+                ("actor", models.CharField(blank=True, max_length=150, verbose_name="by")),
+                ("subject", models.CharField(blank=True, max_length=200, verbose_name="for")),
+                ("finished_at", models.DateTimeField(default=None, null=True, verbose_name="finished at")),
+                (
+                    "feature",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenant_billing.feature",
+                        verbose_name="feature",
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.TENANT_BILLING_ORGANIZATION_MODEL,
+                        verbose_name="organization",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "hold",
+                "verbose_name_plural": "holds",
+                "ordering": ["-pk"],
+                "indexes": [models.Index(fields=["organization", "feature", "state"], name="tb_hold_look")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("key", "feature"), name="tb_hold_unique"),
+                    models.CheckConstraint(condition=models.Q(("amount__gte", 0)), name="tb_hold_not_negative"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="IdempotencyKey",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=100, verbose_name="key")),
+                ("body", models.JSONField(verbose_name="asked")),
+                ("answer", models.JSONField(verbose_name="answered")),
+                ("released_at", models.DateTimeField(default=None, null=True, verbose_name="given back at")),
+                ("created_at", models.DateTimeField(db_index=True, verbose_name="created at")),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.TENANT_BILLING_ORGANIZATION_MODEL,
+                        verbose_name="organization",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "idempotency key",
+                "verbose_name_plural": "idempotency keys",
+                "ordering": ["-pk"],
+                "constraints": [models.UniqueConstraint(fields=("organization", "key"), name="tb_key_unique")],
+            },
+        ),
+        migrations.CreateModel(
+            name="LimitOverride",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "limit_value",
+                    models.BigIntegerField(
+                        blank=True,
+                        help_text="Empty is unlimited, 0 is not included.",
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(9007199254740991),
+                        ],
+                        verbose_name="limit",
+                    ),
+                ),
+                ("reason", models.CharField(max_length=200, verbose_name="reason")),
+                ("actor", models.CharField(max_length=150, verbose_name="by")),
+                ("starts_at", models.DateTimeField(default=django_tenant_billing.clock.now, verbose_name="from")),
+                (
+                    "ends_at",
+                    models.DateTimeField(blank=True, help_text="Empty for no end.", null=True, verbose_name="until"),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
+                (
+                    "feature",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenant_billing.feature",
+                        verbose_name="feature",
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to=settings.TENANT_BILLING_ORGANIZATION_MODEL,
+                        verbose_name="organization",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "limit override",
+                "verbose_name_plural": "limit overrides",
+                "ordering": ["-pk"],
+                "indexes": [models.Index(fields=["organization", "feature"], name="tb_override_look")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("limit_value", None),
+                            models.Q(("limit_value__gte", 0), ("limit_value__lte", 9007199254740991)),
+                            _connector="OR",
+                        ),
+                        name="tb_override_in_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("ends_at", None), ("ends_at__gte", models.F("starts_at")), _connector="OR"),
+                        name="tb_override_ordered",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("reason", ""), _negated=True), name="tb_override_reason"
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
@@ -504,6 +767,21 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddConstraint(
+            model_name="planlimit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("trial_limit_value", None),
+                    models.Q(
+                        ("trial_differs", True),
+                        ("trial_limit_value__gte", 0),
+                        ("trial_limit_value__lte", 9007199254740991),
+                    ),
+                    _connector="OR",
+                ),
+                name="tb_limit_trial_in_range",
+            ),
+        ),
+        migrations.AddConstraint(
             model_name="planprice",
             constraint=models.UniqueConstraint(fields=("plan", "is_default"), name="tb_price_one_default"),
         ),
@@ -564,4 +842,9 @@ class Migration(migrations.Migration):
                 condition=models.Q(("period_end__gt", models.F("period_start"))), name="tb_counter_period_ordered"
             ),
         ),
+        migrations.AddIndex(
+            model_name="usageentry",
+            index=models.Index(fields=["organization", "feature", "at"], name="tb_entry_look"),
+        ),
+        migrations.RunPython(leave_room, migrations.RunPython.noop),
     ]

@@ -1,14 +1,22 @@
 """The tables. What one aggregate decides about itself is a method here; what crosses to another is a service."""
 
+from .counters import UsageCounter
+from .holds import Hold, HoldState
 from .log import PaymentEvent
+from .overrides import LimitOverride
 from .payments import Activation, PaymentTransaction
 from .plans import Feature, Plan, PlanLimit, PlanPrice
+from .records import IdempotencyKey, UsageEntry
 from .subscriptions import Subscription
-from .usage import Usage, UsageCounter
+from .usage import Usage
 
 __all__ = [
     "Activation",
     "Feature",
+    "Hold",
+    "HoldState",
+    "IdempotencyKey",
+    "LimitOverride",
     "PaymentEvent",
     "PaymentTransaction",
     "Plan",
@@ -17,4 +25,5 @@ __all__ = [
     "Subscription",
     "Usage",
     "UsageCounter",
+    "UsageEntry",
 ]

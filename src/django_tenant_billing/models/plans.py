@@ -7,9 +7,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from ..catalogue import MAX_INTERVALS, MAX_LIMIT, FeatureKind
+from ..catalogue import MAX_GRACE_DAYS, MAX_INTERVALS, MAX_LIMIT, FeatureKind
 from ..money import format_money, to_major
-from ..periods import Interval
+from ..periods import Interval, Reset
 
 
 class Plan(models.Model):
@@ -82,6 +82,18 @@ class Feature(models.Model):
     singular = models.CharField(_("label for one"), max_length=80)
     plural = models.CharField(_("label for many"), max_length=80)
     kind = models.CharField(_("kind"), max_length=10, choices=FeatureKind.choices)
+    reset = models.CharField(
+        _("starts again"),
+        max_length=8,
+        choices=[
+            (Reset.ANCHOR.value, _("each billing month")),
+            (Reset.MONTH.value, _("each calendar month")),
+            (Reset.WEEK.value, _("each week")),
+            (Reset.DAY.value, _("each day")),
+        ],
+        default=Reset.ANCHOR.value,
+        help_text=_("For a feature that happens. A change counts from the next period."),
+    )
     position = models.PositiveSmallIntegerField(_("position"), default=0)
 
     class Meta:
@@ -105,6 +117,20 @@ class PlanLimit(models.Model):
         validators=[MinValueValidator(0), MaxValueValidator(MAX_LIMIT)],
         help_text=_("Empty is unlimited, 0 is not included."),
     )
+    trial_differs = models.BooleanField(_("another limit during a trial"), default=False)
+    trial_limit_value = models.BigIntegerField(
+        _("limit during a trial"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(MAX_LIMIT)],
+        help_text=_("Only where it differs. Empty is unlimited, 0 is not included."),
+    )
+    grace_days = models.PositiveSmallIntegerField(
+        _("days of grace"),
+        default=0,
+        validators=[MaxValueValidator(MAX_GRACE_DAYS)],
+        help_text=_("For how many days the limit may be exceeded before it holds. 0 is a hard limit."),
+    )
 
     class Meta:
         ordering = ["plan__position", "plan", "feature__position", "feature"]
@@ -116,8 +142,21 @@ class PlanLimit(models.Model):
                 condition=Q(limit_value=None) | Q(limit_value__gte=0, limit_value__lte=MAX_LIMIT),
                 name="tb_limit_in_range",
             ),
+            models.CheckConstraint(
+                condition=Q(trial_limit_value=None)
+                | Q(trial_differs=True, trial_limit_value__gte=0, trial_limit_value__lte=MAX_LIMIT),
+                name="tb_limit_trial_in_range",
+            ),
         ]
 
     def __str__(self) -> str:
-        value = _("unlimited") if self.limit_value is None else self.limit_value
-        return f"{self.plan_id} - {self.feature_id}: {value}"
+        parts = [_number(self.limit_value)]
+        if self.trial_differs:
+            parts.append(_("%(limit)s on trial") % {"limit": _number(self.trial_limit_value)})
+        if self.grace_days:
+            parts.append(_("%(days)d days of grace") % {"days": self.grace_days})
+        return f"{self.plan_id} - {self.feature_id}: {', '.join(parts)}"
+
+
+def _number(limit: int | None) -> str:
+    return str(_("unlimited") if limit is None else limit)

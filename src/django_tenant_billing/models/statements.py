@@ -1,43 +1,106 @@
-"""The SQL that decides: one conditional UPDATE, and the SELECT that explains it, over the same two fragments.
+"""The SQL that decides: one conditional UPDATE, and the SELECT that explains it, over the same fragments.
 
 Written by hand because compiling the same statement through the ORM costs more than the database does, and because
 the guard has to stand in the outermost WHERE: there PostgreSQL judges it again after waiting for a rival.
+
+Parameters are named: ``organization``, ``feature``, ``amount``, ``fallback``; ``now``, for which the limit is judged;
+``at``, which names the period that is counted in: now, or when units that come back were counted.
 """
+
+# ruff: noqa: S608 - every part is a constant of this file
 
 from __future__ import annotations
 
 UNLIMITED = 2**63 - 1
 
-# What was bought while its paid period lasts, else the fallback. Parameters: organization, now, fallback.
+# What was bought while its paid period lasts, else the fallback.
 PLAN_IN_FORCE = """COALESCE((
     SELECT s.plan_id FROM tenant_billing_subscription s
-    WHERE s.organization_id = %s AND (s.period_end IS NULL OR s.period_end > %s)), %s)"""
+    WHERE s.organization_id = %(organization)s AND (s.period_end IS NULL OR s.period_end > %(now)s)), %(fallback)s)"""
 
-# No row must stay NULL, which denies; a NULL in the row is unlimited. Parameters: feature, then of PLAN_IN_FORCE.
-LIMIT_IN_FORCE = f"""(
-    SELECT COALESCE(l.limit_value, {UNLIMITED}) FROM tenant_billing_planlimit l
-    WHERE l.feature_id = %s AND l.plan_id = {PLAN_IN_FORCE})"""  # noqa: S608 - constants only
+ON_TRIAL = """EXISTS (SELECT 1 FROM tenant_billing_subscription t
+    WHERE t.organization_id = %(organization)s AND t.trial_ends_at > %(now)s)"""
 
-# Parameters: amount, now, organization, feature, now, now, then of LIMIT_IN_FORCE, amount.
-CONSUME = f"""UPDATE tenant_billing_usagecounter SET used = used + %s, updated_at = %s
-WHERE organization_id = %s AND feature_id = %s AND period_start <= %s AND period_end > %s
-AND used + held <= {LIMIT_IN_FORCE} - %s"""  # noqa: S608 - constants only
+# The newest of the overrides in force. Its feature is a parameter of the statement, or a column.
+OVERRIDE = """SELECT {what} FROM tenant_billing_limitoverride o
+    WHERE o.organization_id = %(organization)s AND o.feature_id = {feature}
+    AND o.starts_at <= %(now)s AND (o.ends_at IS NULL OR o.ends_at > %(now)s) ORDER BY o.id DESC LIMIT 1"""
 
-# Parameters: amount, now, organization, feature, at, at, amount.
-GIVE_BACK = """UPDATE tenant_billing_usagecounter SET used = used - %s, updated_at = %s
-WHERE organization_id = %s AND feature_id = %s AND period_start <= %s AND period_end > %s AND used >= %s"""
+# No row must stay NULL, which denies; a NULL in the row is unlimited.
+LIMIT_IN_FORCE = f"""COALESCE(({OVERRIDE.format(what=f"COALESCE(o.limit_value, {UNLIMITED})", feature="%(feature)s")}),
+    (SELECT COALESCE(
+        CASE WHEN l.trial_differs AND {ON_TRIAL} THEN l.trial_limit_value ELSE l.limit_value END, {UNLIMITED})
+    FROM tenant_billing_planlimit l WHERE l.feature_id = %(feature)s AND l.plan_id = {PLAN_IN_FORCE}))"""
 
-# Parameters: of PLAN_IN_FORCE twice, organization, organization, now, now.
-LOOK = f"""SELECT f.slug, f.kind, f.singular, f.plural, {PLAN_IN_FORCE}, l.id, l.limit_value,
-    c.id, c.used, c.held, c.period_start, c.period_end, s.anchor,
-    EXISTS (SELECT 1 FROM tenant_billing_planlimit b JOIN tenant_billing_plan p ON p.code = b.plan_id
-            WHERE b.feature_id = f.slug AND p.is_active
-            AND COALESCE(b.limit_value, {UNLIMITED})
-                > CASE WHEN l.id IS NULL THEN 0 ELSE COALESCE(l.limit_value, {UNLIMITED}) END)
+COUNTER = """organization_id = %(organization)s AND feature_id = %(feature)s
+AND period_start <= %(at)s AND period_end > %(at)s"""
+
+ROOM = f"used + held <= {LIMIT_IN_FORCE} - %(amount)s"
+
+# Being within the limit ends the grace time of an earlier excess.
+CONSUME = f"""UPDATE tenant_billing_usagecounter
+SET used = used + %(amount)s, updated_at = %(now)s, grace_ends_at = NULL WHERE {COUNTER} AND {ROOM}"""
+
+HOLD = f"""UPDATE tenant_billing_usagecounter
+SET held = held + %(amount)s, updated_at = %(now)s, grace_ends_at = NULL WHERE {COUNTER} AND {ROOM}"""
+
+TRACK = f"UPDATE tenant_billing_usagecounter SET used = used + %(amount)s, updated_at = %(now)s WHERE {COUNTER}"
+
+GIVE_BACK = f"""UPDATE tenant_billing_usagecounter SET used = used - %(amount)s, updated_at = %(now)s
+WHERE {COUNTER} AND used >= %(amount)s"""
+
+# A hold leaves ``held``, and ``amount``, which may be less or more, is used. No guard: what is more was judged before.
+CONVERT = f"""UPDATE tenant_billing_usagecounter
+SET used = used + %(amount)s, held = held - %(held)s, updated_at = %(now)s WHERE {COUNTER} AND held >= %(held)s"""
+
+# The holds that passed their time, and when the next one will, by the database's own clock.
+_HOLDS = """FROM tenant_billing_hold h WHERE h.organization_id = c.organization_id AND h.feature_id = c.feature_id
+    AND h.state = 'held' AND h.at >= c.period_start AND h.at < c.period_end AND h.expires_at"""
+
+_LOOK = f"""SELECT f.slug, f.kind, f.reset, f.singular, f.plural, {PLAN_IN_FORCE},
+    l.id, l.limit_value, l.trial_differs AND {ON_TRIAL}, l.trial_limit_value, l.grace_days,
+    s.anchor, s.trial_ends_at, o.id, o.limit_value, o.ends_at,
+    c.id, c.used, c.held, c.period_start, c.period_end, c.grace_ends_at,
+    (SELECT COALESCE(SUM(h.amount), 0) {_HOLDS} <= <now>), (SELECT MIN(h.expires_at) {_HOLDS} > <now>),
+    b.plan_id, b.limit_value
 FROM tenant_billing_feature f
 LEFT JOIN tenant_billing_planlimit l ON l.feature_id = f.slug AND l.plan_id = {PLAN_IN_FORCE}
-LEFT JOIN tenant_billing_subscription s ON s.organization_id = %s
-LEFT JOIN tenant_billing_usagecounter c
-    ON c.organization_id = %s AND c.feature_id = f.slug AND c.period_start <= %s AND c.period_end > %s"""  # noqa: S608
-LOOK_ALL = f"{LOOK} ORDER BY f.position, f.slug"
-LOOK_ONE = f"{LOOK} WHERE f.slug = %s"
+LEFT JOIN tenant_billing_subscription s ON s.organization_id = %(organization)s
+LEFT JOIN tenant_billing_limitoverride o ON o.id = ({OVERRIDE.format(what="o.id", feature="f.slug")})
+LEFT JOIN tenant_billing_usagecounter c ON c.organization_id = %(organization)s AND c.feature_id = f.slug
+    AND c.period_start <= %(now)s AND c.period_end > %(now)s
+LEFT JOIN (tenant_billing_planlimit b JOIN tenant_billing_plan p ON p.code = b.plan_id AND p.is_active)
+    ON b.feature_id = f.slug"""
+
+_ORDER = "ORDER BY f.position, f.slug, p.position, p.code"
+
+_NOW = {
+    "postgresql": "STATEMENT_TIMESTAMP()",
+    "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')",
+    "mysql": "UTC_TIMESTAMP(6)",
+}
+
+LOOK_ALL = {vendor: f"{_LOOK} {_ORDER}".replace("<now>", now) for vendor, now in _NOW.items()}
+LOOK_ONE = {
+    vendor: f"{_LOOK} WHERE f.slug = %(feature)s {_ORDER}".replace("<now>", now) for vendor, now in _NOW.items()
+}
+
+# A new period of a feature that happens, in one statement: the lock keeps a purchase from moving the anchor that
+# ``start`` and ``end`` were counted from, and what older rows cover is left to them, so that no two rows overlap.
+_OPEN = """INSERT INTO tenant_billing_usagecounter
+    (organization_id, feature_id, period_start, period_end, used, held, updated_at)
+SELECT s.organization_id, %(feature)s,
+    COALESCE((SELECT MAX(e.period_end) FROM tenant_billing_usagecounter e WHERE e.organization_id = %(organization)s
+        AND e.feature_id = %(feature)s AND e.period_end > %(start)s AND e.period_end <= %(now)s), %(start)s),
+    COALESCE((SELECT MIN(e.period_start) FROM tenant_billing_usagecounter e WHERE e.organization_id = %(organization)s
+        AND e.feature_id = %(feature)s AND e.period_start > %(now)s AND e.period_start < %(end)s), %(end)s),
+    0, 0, %(now)s
+FROM tenant_billing_subscription s WHERE s.organization_id = %(organization)s AND s.anchor = %(anchor)s
+AND NOT EXISTS (SELECT 1 FROM tenant_billing_usagecounter e WHERE e.organization_id = %(organization)s
+    AND e.feature_id = %(feature)s AND e.period_start <= %(now)s AND e.period_end > %(now)s) """
+
+OPEN = {
+    "postgresql": _OPEN + "FOR UPDATE OF s ON CONFLICT DO NOTHING",
+    "sqlite": _OPEN + "ON CONFLICT DO NOTHING",
+    "mysql": _OPEN + "FOR UPDATE ON DUPLICATE KEY UPDATE feature_id = VALUES(feature_id)",
+}

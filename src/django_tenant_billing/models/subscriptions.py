@@ -14,10 +14,13 @@ from ..conf import conf
 from ..exceptions import CatalogueMissing
 from ..fields import OrganizationOneToOneField
 from ..periods import Interval, add, extended
+<<<<<<< HEAD
 from ..zones import zone_for
+=======
+from .counters import UsageCounter
+>>>>>>> e7061e0 (The quota engine: reservations, several features at once, keys, overrides, soft limits, warnings, ledger)
 from .plans import Plan
 from .rows import insert_missing
-from .usage import UsageCounter
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
@@ -61,6 +64,9 @@ class Subscription(models.Model):
     period_end = models.DateTimeField(
         _("paid until"), null=True, blank=True, help_text=_("Empty for a plan that does not end.")
     )
+    trial_ends_at = models.DateTimeField(
+        _("trial ends at"), null=True, blank=True, help_text=_("While it lasts, limits of a trial hold.")
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
@@ -103,4 +109,6 @@ class Subscription(models.Model):
             self.plan_id = plan_id
             self.anchor = self.period_start = now
             self.period_end = add(now, interval, count, zone)
-        self.save(update_fields=["plan", "anchor", "period_start", "period_end", "updated_at"])
+        # Whoever pays is on no trial any more.
+        self.trial_ends_at = None
+        self.save(update_fields=["plan", "anchor", "period_start", "period_end", "trial_ends_at", "updated_at"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...catalogue import read_catalogue
+from ...catalogue_reader import read_catalogue
 from ...exceptions import InvalidCatalogue
 from ...seeding import Action, seed
 
