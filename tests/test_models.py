@@ -21,6 +21,8 @@ from django_tenant_billing.exceptions import AppendOnly, CatalogueMissing, NotPr
 from django_tenant_billing.models import (
     Activation,
     Feature,
+    Hold,
+    LimitOverride,
     PaymentEvent,
     PaymentTransaction,
     Plan,
@@ -31,7 +33,7 @@ from django_tenant_billing.models import (
     UsageCounter,
 )
 from django_tenant_billing.models.payments import REFERENCE_ALPHABET, new_purchase, new_reference
-from django_tenant_billing.models.statements import CONSUME, GIVE_BACK, LOOK_ALL, LOOK_ONE
+from django_tenant_billing.models.statements import CONSUME, LOOK_ALL, OPEN
 from django_tenant_billing.periods import FOREVER, Interval, Period
 from django_tenant_billing.states import SETTLED, PaymentState
 from django_tenant_billing.testing import clock_moved, set_used, subscribe

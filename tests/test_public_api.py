@@ -24,16 +24,28 @@ ROOT = Path(django_tenant_billing.__file__).parent
             quotas,
             {
                 "Grant",
+                "Reservation",
                 "acheck",
+                "acheck_all",
                 "aconsume",
                 "aconsuming",
                 "arelease",
+                "areserve",
+                "aset_usage",
+                "atrack",
                 "check",
                 "check_all",
                 "consume",
                 "consuming",
+                "end_override",
+                "enter",
+                "override",
                 "recount",
                 "release",
+                "reservation",
+                "reserve",
+                "set_usage",
+                "track",
             },
         ),
         (payments, {"Sweep", "find", "reconcile", "record_claim", "record_rejected", "settle", "start"}),
@@ -43,6 +55,10 @@ ROOT = Path(django_tenant_billing.__file__).parent
             {
                 "Activation",
                 "Feature",
+                "Hold",
+                "HoldState",
+                "IdempotencyKey",
+                "LimitOverride",
                 "PaymentEvent",
                 "PaymentTransaction",
                 "Plan",
@@ -51,6 +67,7 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "Subscription",
                 "Usage",
                 "UsageCounter",
+                "UsageEntry",
             },
         ),
     ],
@@ -91,18 +108,35 @@ def test_the_import_paths_of_the_contract_work(path: str) -> None:
 
 
 def test_the_parameters_of_the_verbs_are_these() -> None:
-    assert {name: str(inspect.signature(getattr(quotas, name))) for name in quotas.__all__ if name != "Grant"} == {
+    many = "(organization: 'Model', feature: 'Asked', amount: 'int' = 1, *, "
+    who = "actor: 'Any' = '', subject: 'Any' = ''"
+    key = "key: 'str | None' = None, "
+    short = "when_short: 'str' = 'reject', "
+    expires = "expires_in: 'timedelta' = datetime.timedelta(seconds=900), "
+    expected = {
         "check": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Decision'",
         "check_all": "(organization: 'Model') -> 'list[Decision]'",
-        "consume": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Grant'",
-        "consuming": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Iterator[Decision]'",
-        "release": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'None'",
-        "recount": "(organization: 'Model', feature: 'str', *, dry_run: 'bool' = False) -> 'tuple[int, int] | None'",
-        "acheck": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Decision'",
-        "aconsume": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Grant'",
-        "aconsuming": "(organization: 'Model', feature: 'str', amount: 'int', work: 'Callable[[], T]') -> 'T'",
-        "arelease": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'None'",
+        "consume": f"{many}{short}{key}{who}) -> 'Grant'",
+        "release": f"{many}{who}) -> 'None'",
+        "reserve": f"{many}{expires}{short}{key}{who}) -> 'Reservation'",
+        "set_usage": f"(organization: 'Model', feature: 'str', used: 'int', *, {who}) -> 'tuple[int, int]'",
+        "track": f"{many}{key}{who}) -> 'Grant'",
     }
+    consuming = f"{many}{who}) -> 'Iterator[Decision]'"
+    aconsuming = f"(organization: 'Model', feature: 'Asked', amount: 'int', work: 'Callable[[], T]', *, {who}) -> 'T'"
+    only_sync = {
+        "enter": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Decision'",
+        "end_override": "(given: 'LimitOverride') -> 'bool'",
+        "override": "(organization: 'Model', feature: 'str', limit: 'int | None', *, reason: 'str', actor: 'Any', "
+        "starts_at: 'datetime | None' = None, ends_at: 'datetime | None' = None) -> 'LimitOverride'",
+        "recount": "(organization: 'Model', feature: 'str', *, dry_run: 'bool' = False) -> 'tuple[int, int] | None'",
+        "reservation": "(organization: 'Model', key: 'str', *, replayed: 'bool' = False) -> 'Reservation'",
+    }
+    twins = {f"a{name}": signature for name, signature in expected.items()}
+    functions = {name for name in quotas.__all__ if not name[0].isupper()}
+    assert {name: str(inspect.signature(getattr(quotas, name))) for name in functions} == {
+        **expected, **twins, **only_sync, "consuming": consuming, "aconsuming": aconsuming
+    }  # fmt: skip
 
 
 def test_the_package_says_its_version_and_that_it_is_typed() -> None:
@@ -114,6 +148,7 @@ def test_signals_say_what_they_carry() -> None:
     assert {name for name, value in vars(signals).items() if type(value).__name__ == "Signal"} == {
         "plan_activated",
         "payment_needs_review",
+        "usage_warning",
     }
 
 

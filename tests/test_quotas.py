@@ -21,9 +21,9 @@ from django_tenant_billing.exceptions import (
     ReleaseTooLarge,
     UnknownFeature,
 )
-from django_tenant_billing.models import Feature, PlanLimit, Subscription, UsageCounter, usage
+from django_tenant_billing.models import Feature, PlanLimit, Subscription, UsageCounter, counters
 from django_tenant_billing.models.statements import CONSUME
-from django_tenant_billing.periods import FOREVER, Interval, Period
+from django_tenant_billing.periods import FOREVER, Interval
 from django_tenant_billing.testing import set_used, subscribe
 from tests.testapp.models import Customer, Invoice, Organization
 from tests.testapp.views import break_transaction
@@ -262,7 +262,7 @@ def test_inside_the_callers_transaction_the_count_lives_and_dies_with_it(organiz
 def test_an_error_while_counting_marks_the_callers_transaction_for_rollback(
     organization: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage, "CONSUME", CONSUME.replace("SET used", "SET nowhere"))
+    monkeypatch.setattr(counters, "CONSUME", CONSUME.replace("SET used", "SET nowhere"))
     with transaction.atomic():
         with pytest.raises(DatabaseError):
             quotas.consume(organization, "invoices")

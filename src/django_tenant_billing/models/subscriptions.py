@@ -14,11 +14,8 @@ from ..conf import conf
 from ..exceptions import CatalogueMissing
 from ..fields import OrganizationOneToOneField
 from ..periods import Interval, add, extended
-<<<<<<< HEAD
 from ..zones import zone_for
-=======
 from .counters import UsageCounter
->>>>>>> e7061e0 (The quota engine: reservations, several features at once, keys, overrides, soft limits, warnings, ledger)
 from .plans import Plan
 from .rows import insert_missing
 
