@@ -25,8 +25,8 @@ from tests.testapp.models import Organization
 Operation = Callable[[Organization], bool]
 """One call; was it granted?"""
 
-WARM_UP = 15
-"""Calls of each client before each window: beyond the fifth, a statement is prepared."""
+WARM_UP, AGAIN = 15, 3
+"""Calls of each client before its first window, where a statement is prepared at the fifth, and before the others."""
 
 DRAWN = 5_000
 """Organizations that a client chose beforehand, to call for in turn."""
@@ -77,7 +77,7 @@ class Crew:
             self._pipes.append(here)
             self._processes.append(process)
 
-    def run(self, *, seconds: float = math.inf, calls: int = sys.maxsize, warm_up: int = WARM_UP) -> Tally:
+    def run(self, *, seconds: float = math.inf, calls: int = sys.maxsize, warm_up: int) -> Tally:
         """One window of all clients at once."""
         for pipe in self._pipes:
             pipe.send(Task(seconds, calls, warm_up))
@@ -138,7 +138,7 @@ def measure(variants: Sequence[Variant], *, clients: int, rounds: int, seconds: 
         for number in range(rounds):
             rates = {}
             for name in list(crews)[:: -1 if number % 2 else 1]:
-                tally = crews[name].run(seconds=seconds)
+                tally = crews[name].run(seconds=seconds, warm_up=AGAIN if number else WARM_UP)
                 rates[name] = tally.rate
                 cell.granted[name] += tally.granted
             cell.rounds.append({name: rates[name] for name in crews})

@@ -47,7 +47,7 @@ def main() -> int:
         server.fill("small", len(SMALL))
         introduce(bench)
         for name in options.only or MEASUREMENTS:
-            print(f"\n== {name}: {MEASUREMENTS[name].__doc__}", flush=True)
+            print(f"\n== {name}: {MEASUREMENTS[name].__doc__} (load {os.getloadavg()[0]:.1f})", flush=True)
             measured |= MEASUREMENTS[name](bench)
         use(server.settings("postgres"))
     print(f"\n== goals (1 client, fsync on), after {monotonic() - started:.0f} s")
@@ -59,11 +59,11 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ratios, measured side by side.")
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="this one; may be given again")
     parser.add_argument("--quick", action="store_true", help="short windows, few rounds: is it all still running?")
-    parser.add_argument("--rounds", type=int, help="default: 5, or 3 with --quick")
-    parser.add_argument("--seconds", type=float, help="of one window; default: 0.3, or 0.1 with --quick")
+    parser.add_argument("--rounds", type=int, help="default: 15, or 5 with --quick")
+    parser.add_argument("--seconds", type=float, help="of one window; default: 0.1, or 0.05 with --quick")
     options = parser.parse_args()
-    options.rounds = options.rounds or (3 if options.quick else 5)
-    options.seconds = options.seconds or (0.1 if options.quick else 0.3)
+    options.rounds = options.rounds or (5 if options.quick else 15)
+    options.seconds = options.seconds or (0.05 if options.quick else 0.1)
     return options
 
 
