@@ -174,7 +174,7 @@ def test_a_limit_edited_in_the_admin_counts_from_the_very_next_request(
     set_used(organization, "invoices", 10)
     assert not quotas.check(organization, "invoices")
     limit = PlanLimit.objects.get(plan="FREE", feature="invoices")
-    form = {"plan": "FREE", "feature": "invoices", "limit_value": "20"}
+    form = {"plan": "FREE", "feature": "invoices", "limit_value": "20", "grace_days": "0"}
     assert staff.post(f"/admin/tenant_billing/planlimit/{limit.pk}/change/", form).status_code == 302
     assert quotas.check(organization, "invoices").limit == 20
 

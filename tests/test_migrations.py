@@ -26,6 +26,7 @@ from django_tenant_billing.models import (
     Subscription,
     Usage,
     UsageCounter,
+    UsageEntry,
 )
 from django_tenant_billing.models.payments import new_purchase, new_reference
 from django_tenant_billing.testing import seed_catalogue, set_used, subscribe
@@ -301,7 +302,12 @@ def fill() -> Organization:
     )  # fmt: skip
     payment.activate_plan()
     PaymentEvent.objects.create(payment=payment, gateway="khalti", kind="proof", at=now, data={"status": "Completed"})
-    quotas.consume(organization, "api_calls", 3)
+    quotas.consume(organization, "api_calls", 3, key="order-7")
+    quotas.reserve(organization, "api_calls", 2)
+    quotas.override(organization, "reports", 1, reason="a deal", actor="staff")
+    UsageEntry.objects.create(
+        organization=organization, feature_id="invoices", change=3, verb="consume", at=now, created_at=now
+    )
     return organization
 
 
@@ -342,6 +348,6 @@ def test_filled_tables_go_back_to_nothing_and_come_again(caplog: pytest.LogCaptu
 def test_the_migration_records_nothing_of_a_site_but_its_organization_model() -> None:
     folder = Path(__file__).parents[1] / "src" / "django_tenant_billing" / "migrations"
     text = "".join(file.read_text("utf-8") for file in folder.glob("0*.py"))
-    assert text.count("to=settings.TENANT_BILLING_ORGANIZATION_MODEL") == 4
+    assert text.count("to=settings.TENANT_BILLING_ORGANIZATION_MODEL") == 8
     for word in ("testapp", 'related_name="usage"', 'related_name="subscription"', "AUTH_USER", "OrganizationForeign"):
         assert word not in text

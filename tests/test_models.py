@@ -22,6 +22,7 @@ from django_tenant_billing.models import (
     Activation,
     Feature,
     Hold,
+    IdempotencyKey,
     LimitOverride,
     PaymentEvent,
     PaymentTransaction,
@@ -97,6 +98,37 @@ def change_limit(_organization: Organization, value: int | None) -> None:
     assert PlanLimit.objects.filter(plan="FREE", feature="invoices").update(limit_value=value) == 1
 
 
+def change_trial(_organization: Organization, **values: Any) -> None:
+    assert PlanLimit.objects.filter(plan="FREE", feature="invoices").update(**values) == 1
+
+
+def overriding(organization: Organization, **changes: Any) -> None:
+    values = {"feature_id": "invoices", "limit_value": 1, "reason": "a deal", "actor": "staff", "starts_at": NOW}
+    LimitOverride.objects.create(organization=organization, **values | changes)
+
+
+def hold(organization: Organization, **changes: Any) -> None:
+    values = {"key": "k", "feature_id": "invoices", "amount": 1, "at": NOW, "expires_at": LATER}
+    Hold.objects.create(organization=organization, **values | changes)
+
+
+def two_holds(organization: Organization, **changes: Any) -> None:
+    hold(organization)
+    hold(organization, **changes)
+
+
+def two_keys(organization: Organization, **changes: Any) -> None:
+    values: dict[str, Any] = {
+        "organization_id": organization.pk,
+        "key": "k",
+        "body": {},
+        "answer": {},
+        "created_at": NOW,
+    }
+    IdempotencyKey.objects.create(**values)
+    IdempotencyKey.objects.create(**values | changes)
+
+
 def change_price(_organization: Organization, **values: Any) -> None:
     assert PlanPrice.objects.filter(plan="PRO").update(**values) == 1
 
@@ -139,6 +171,35 @@ NEVER: dict[str, tuple[list[Act], list[Act]]] = {
     "tb_limit_in_range": (
         [lambda o: change_limit(o, -1), lambda o: change_limit(o, MAX_LIMIT + 1)],
         [lambda o: change_limit(o, 0), lambda o: change_limit(o, MAX_LIMIT), lambda o: change_limit(o, None)],
+    ),
+    "tb_limit_trial_in_range": (
+        [
+            lambda o: change_trial(o, trial_limit_value=5),
+            lambda o: change_trial(o, trial_differs=True, trial_limit_value=-1),
+            lambda o: change_trial(o, trial_differs=True, trial_limit_value=MAX_LIMIT + 1),
+        ],
+        [
+            lambda o: change_trial(o, trial_differs=True, trial_limit_value=0),
+            lambda o: change_trial(o, trial_differs=True, trial_limit_value=None),
+        ],
+    ),
+    "tb_override_in_range": (
+        [lambda o: overriding(o, limit_value=-1), lambda o: overriding(o, limit_value=MAX_LIMIT + 1)],
+        [lambda o: overriding(o, limit_value=0), lambda o: overriding(o, limit_value=None)],
+    ),
+    "tb_override_ordered": (
+        [lambda o: overriding(o, ends_at=NOW - INSTANT)],
+        [lambda o: overriding(o, ends_at=NOW), lambda o: overriding(o, ends_at=None)],
+    ),
+    "tb_override_reason": ([lambda o: overriding(o, reason="")], [overriding]),
+    "tb_hold_unique": (
+        [lambda o: two_holds(o)],
+        [lambda o: two_holds(o, key="other"), lambda o: two_holds(o, feature_id="customers")],
+    ),
+    "tb_hold_not_negative": ([lambda o: hold(o, amount=-1)], [lambda o: hold(o, amount=0)]),
+    "tb_key_unique": (
+        [lambda o: two_keys(o)],
+        [lambda o: two_keys(o, key="other"), lambda o: two_keys(o, organization_id=other_organization().pk)],
     ),
     "tb_price_one_default": (
         [lambda o: price(is_default=True)],

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 PREFIX = "TENANT_BILLING_"
+
+T = TypeVar("T")
 
 
 def load(setting: str | Callable[..., Any] | None, default: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,13 +24,30 @@ def load(setting: str | Callable[..., Any] | None, default: Callable[..., Any]) 
     return import_string(setting) if isinstance(setting, str) else setting
 
 
+def _read(name: str, default: T) -> T | Any:
+    return _remembered(name, default)
+
+
+@cache
+def _remembered(name: str, default: Any) -> Any:
+    # Asking Django for a setting that is not set raises inside, which is dear on the hot path.
+    return getattr(settings, name, default)
+
+
+def _forget(**_kwargs: Any) -> None:
+    _remembered.cache_clear()
+
+
+setting_changed.connect(_forget)
+
+
 class Settings:
-    """Reads ``django.conf.settings`` at each access, so that ``override_settings`` simply works."""
+    """Reads ``django.conf.settings``, also under ``override_settings``."""
 
     @property
     def organization_model(self) -> str:
         """``"app_label.Model"`` of the tenant. Raises ImproperlyConfigured where it is unset: models cannot load."""
-        value = getattr(settings, "TENANT_BILLING_ORGANIZATION_MODEL", None)
+        value = _read("TENANT_BILLING_ORGANIZATION_MODEL", None)
         if not isinstance(value, str) or value.count(".") != 1:
             raise ImproperlyConfigured(
                 "TENANT_BILLING_ORGANIZATION_MODEL must name the model that is billed. Add to your settings, with your "
@@ -37,17 +58,17 @@ class Settings:
     @property
     def organization_migration(self) -> str:
         """The migration of the organization's app that creates its model."""
-        return getattr(settings, "TENANT_BILLING_ORGANIZATION_MIGRATION", "__first__")
+        return _read("TENANT_BILLING_ORGANIZATION_MIGRATION", "__first__")
 
     @property
     def organization_resolver(self) -> str | Callable[[Any], Any] | None:
         """A function of the request that returns its organization or None; dotted path or callable."""
-        return getattr(settings, "TENANT_BILLING_ORGANIZATION_RESOLVER", None)
+        return _read("TENANT_BILLING_ORGANIZATION_RESOLVER", None)
 
     @property
     def authorize(self) -> str | Callable[[Any, Any, str], bool] | None:
         """``authorize(request, organization, action) -> bool`` with action ``"view"`` or ``"pay"``."""
-        return getattr(settings, "TENANT_BILLING_AUTHORIZE", None)
+        return _read("TENANT_BILLING_AUTHORIZE", None)
 
     @property
     def organization_time_zone(self) -> str | Callable[[Any], tzinfo | str] | None:
@@ -55,46 +76,46 @@ class Settings:
 
         None: Django's default time zone for all.
         """
-        return getattr(settings, "TENANT_BILLING_ORGANIZATION_TIME_ZONE", None)
+        return _read("TENANT_BILLING_ORGANIZATION_TIME_ZONE", None)
 
     @property
     def related_prefix(self) -> str:
         """Put before the reverse names ``subscription`` and ``usage`` on the organization."""
-        return getattr(settings, "TENANT_BILLING_RELATED_PREFIX", "")
+        return _read("TENANT_BILLING_RELATED_PREFIX", "")
 
     @property
     def catalogue(self) -> Mapping[str, Any] | None:
         """The plans and features that ``init_plan_limits`` seeds; None for the package's own."""
-        return getattr(settings, "TENANT_BILLING_CATALOGUE", None)
+        return _read("TENANT_BILLING_CATALOGUE", None)
 
     @property
     def fallback_plan(self) -> str:
         """Code of the plan that holds before a subscription starts and after its paid period ended."""
-        return getattr(settings, "TENANT_BILLING_FALLBACK_PLAN", "FREE")
+        return _read("TENANT_BILLING_FALLBACK_PLAN", "FREE")
 
     @property
     def mode(self) -> str:
         """``"live"`` or ``"sandbox"``: which hosts the gateways talk to. Without a setting, ``"sandbox"``."""
-        return getattr(settings, "TENANT_BILLING_MODE", None) or "sandbox"
+        return _read("TENANT_BILLING_MODE", None) or "sandbox"
 
     @property
     def public_base_url(self) -> str | None:
         """Where gateways send payers back, as ``https://app.example.com``; None: ask the request (DEBUG only)."""
-        value: str | None = getattr(settings, "TENANT_BILLING_PUBLIC_BASE_URL", None)
+        value: str | None = _read("TENANT_BILLING_PUBLIC_BASE_URL", None)
         return value.rstrip("/") if value else None
 
     @property
     def allow_simulator(self) -> bool:
         """May a gateway's URL point to this machine? For development only."""
-        return getattr(settings, "TENANT_BILLING_ALLOW_SIMULATOR", False) is True
+        return _read("TENANT_BILLING_ALLOW_SIMULATOR", None) is True
 
     @property
     def gateways(self) -> Mapping[str, Mapping[str, Any]]:
         """``{alias: {"BACKEND": dotted path, "OPTIONS": {...}}}``; without it, the flat names of the guide."""
-        explicit = getattr(settings, "TENANT_BILLING_GATEWAYS", None)
+        explicit = _read("TENANT_BILLING_GATEWAYS", None)
         if explicit is not None:
             return explicit  # type: ignore[no-any-return]
-        secret_key = getattr(settings, "KHALTI_SECRET_KEY", None)
+        secret_key = _read("KHALTI_SECRET_KEY", None)
         if not secret_key:
             return {}
         return {
@@ -102,8 +123,8 @@ class Settings:
                 "BACKEND": "django_tenant_billing.gateways.khalti.KhaltiGateway",
                 "OPTIONS": {
                     "secret_key": secret_key,
-                    "public_key": getattr(settings, "KHALTI_PUBLIC_KEY", "") or "",
-                    "callback_url": getattr(settings, "KHALTI_CALLBACK_URL", "") or "",
+                    "public_key": _read("KHALTI_PUBLIC_KEY", "") or "",
+                    "callback_url": _read("KHALTI_CALLBACK_URL", "") or "",
                 },
             }
         }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 from typing import Any
 
-from django.db import connections, models, router, transaction
+from django.db import DatabaseError, connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
@@ -20,7 +21,7 @@ from .rows import insert_missing
 from .statements import CONSUME, CONVERT, GIVE_BACK, HOLD, LOOK_ALL, LOOK_ONE, OPEN, TRACK
 
 
-class UsageCounterQuerySet(models.QuerySet["UsageCounter"]):
+class UsageCounterManager(models.Manager["UsageCounter"]):
     """The statements of the hot path. All read and write the primary database; False changed nothing."""
 
     def consume(self, organization_id: Any, feature: str, amount: int, now: datetime) -> bool:
@@ -54,7 +55,7 @@ class UsageCounterQuerySet(models.QuerySet["UsageCounter"]):
         connection = connections[using]
         statement = (LOOK_ALL if feature is None else LOOK_ONE)[connection.vendor]
         with connection.cursor() as cursor:
-            cursor.execute(statement, self._parameters(using, organization_id, feature, now))
+            cursor.execute(statement, self._parameters(connection, organization_id, feature, now))
             rows = cursor.fetchall()
         if not rows:
             if feature is not None and Feature.objects.using(using).exists():
@@ -102,16 +103,25 @@ class UsageCounterQuerySet(models.QuerySet["UsageCounter"]):
         connection = connections[using]
         if not isinstance(statement, str):
             statement = statement[connection.vendor]
-        parameters = self._parameters(using, organization_id, feature, now, **more)
-        # A swallowed deadlock would let MariaDB commit half of the caller's transaction.
-        with transaction.mark_for_rollback_on_error(using), connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return bool(cursor.rowcount > 0)
+        parameters = self._parameters(connection, organization_id, feature, now, **more)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                return bool(cursor.rowcount > 0)
+        except DatabaseError:
+            # A swallowed deadlock would let MariaDB commit half of the caller's transaction.
+            if connection.in_atomic_block:
+                transaction.set_rollback(rollback=True, using=using)
+            raise
 
     def _parameters(
-        self, using: str, organization_id: Any, feature: str | None, now: datetime, **more: Any
+        self,
+        connection: BaseDatabaseWrapper,
+        organization_id: Any,
+        feature: str | None,
+        now: datetime,
+        **more: Any,
     ) -> dict[str, Any]:
-        connection = connections[using]
         adapt = connection.ops.adapt_datetimefield_value
         parameters = {
             "organization": self.model._meta.get_field("organization").get_db_prep_value(organization_id, connection),
@@ -138,7 +148,7 @@ class UsageCounter(models.Model):
     # Never indexed: an index on what changes with each call would cost PostgreSQL its cheap updates.
     updated_at = models.DateTimeField(_("updated at"))
 
-    objects = UsageCounterQuerySet.as_manager()
+    objects = UsageCounterManager()
 
     class Meta:
         ordering = ["organization", "feature", "-period_start"]

@@ -57,15 +57,20 @@ SET used = used + %(amount)s, held = held - %(held)s, updated_at = %(now)s WHERE
 _HOLDS = """FROM tenant_billing_hold h WHERE h.organization_id = c.organization_id AND h.feature_id = c.feature_id
     AND h.state = 'held' AND h.at >= c.period_start AND h.at < c.period_end AND h.expires_at"""
 
-_LOOK = f"""SELECT f.slug, f.kind, f.reset, f.singular, f.plural, {PLAN_IN_FORCE},
-    l.id, l.limit_value, l.trial_differs AND {ON_TRIAL}, l.trial_limit_value, l.grace_days,
+_PLAN = (
+    "CASE WHEN s.period_end IS NULL OR s.period_end > %(now)s THEN COALESCE(s.plan_id, %(fallback)s) "
+    "ELSE %(fallback)s END"
+)
+
+_LOOK = f"""SELECT f.slug, f.kind, f.reset, f.singular, f.plural, {_PLAN},
+    l.id, l.limit_value, l.trial_differs AND s.trial_ends_at > %(now)s, l.trial_limit_value, l.grace_days,
     s.anchor, s.trial_ends_at, o.id, o.limit_value, o.ends_at,
     c.id, c.used, c.held, c.period_start, c.period_end, c.grace_ends_at,
     (SELECT COALESCE(SUM(h.amount), 0) {_HOLDS} <= <now>), (SELECT MIN(h.expires_at) {_HOLDS} > <now>),
     b.plan_id, b.limit_value
 FROM tenant_billing_feature f
-LEFT JOIN tenant_billing_planlimit l ON l.feature_id = f.slug AND l.plan_id = {PLAN_IN_FORCE}
 LEFT JOIN tenant_billing_subscription s ON s.organization_id = %(organization)s
+LEFT JOIN tenant_billing_planlimit l ON l.feature_id = f.slug AND l.plan_id = {_PLAN}
 LEFT JOIN tenant_billing_limitoverride o ON o.id = ({OVERRIDE.format(what="o.id", feature="f.slug")})
 LEFT JOIN tenant_billing_usagecounter c ON c.organization_id = %(organization)s AND c.feature_id = f.slug
     AND c.period_start <= %(now)s AND c.period_end > %(now)s

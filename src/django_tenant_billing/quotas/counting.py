@@ -161,11 +161,13 @@ def _set(
 ) -> tuple[int, int]:
     def attempt(now: datetime) -> tuple[int, int]:
         with transaction.atomic(using=router.db_for_write(UsageCounter)):
+            look = look_at(organization, feature, 1, now)
+            if look.kind is FeatureKind.ON_OFF:
+                raise ValueError(f"{feature!r} is on or off: it has no count to set.")
+            if look.kind is FeatureKind.EXISTS and not look.counted:
+                UsageCounter.objects.start(organization.pk, feature, 0)
             row = UsageCounter.objects.lock(organization.pk, feature, now)
             if row is None:
-                look = look_at(organization, feature, 1, now)
-                if look.kind is FeatureKind.ON_OFF:
-                    raise ValueError(f"{feature!r} is on or off: it has no count to set.")
                 raise Again(look)
             before, after = row.used, truth()
             UsageCounter.objects.filter(pk=row.pk).update(used=after, updated_at=now)
