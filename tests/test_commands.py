@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_tenant_billing.catalogue import default_catalogue
+from django_tenant_billing.management.commands import recount_usage
 from django_tenant_billing.models import Feature, PlanLimit, Subscription, Usage, UsageCounter
 from django_tenant_billing.testing import set_used
 from tests.testapp.models import Customer, Organization, count_customers
@@ -205,3 +206,15 @@ def test_a_feature_that_was_not_seeded_yet_is_told_with_the_command_to_run(count
 @pytest.mark.usefixtures("organization")
 def test_a_site_that_counts_nothing_has_nothing_to_recount() -> None:
     assert run("recount_usage") == ["✓ 0 counters looked at, 0 repaired"]
+
+
+def test_a_long_recount_says_how_far_it_is(
+    organizations: list[Organization],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: Any,
+) -> None:
+    settings.TENANT_BILLING_CATALOGUE = default_catalogue(count={"customers": "tests.testapp.models.count_customers"})
+    monkeypatch.setattr(recount_usage, "PROGRESS", 1)
+    call_command("recount_usage")
+    assert capsys.readouterr().err.splitlines() == ["... 1 of 2", "... 2 of 2"]

@@ -37,8 +37,10 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "check_all",
                 "consume",
                 "consuming",
+                "counting",
                 "end_override",
                 "enter",
+                "entry",
                 "override",
                 "recount",
                 "release",
@@ -125,6 +127,8 @@ def test_the_parameters_of_the_verbs_are_these() -> None:
     consuming = f"{many}{who}) -> 'Iterator[Decision]'"
     aconsuming = f"(organization: 'Model', feature: 'Asked', amount: 'int', work: 'Callable[[], T]', *, {who}) -> 'T'"
     only_sync = {
+        "counting": f"{many}{who}) -> 'Iterator[None]'",
+        "entry": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Decision'",
         "enter": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Decision'",
         "end_override": "(given: 'LimitOverride') -> 'bool'",
         "override": "(organization: 'Model', feature: 'str', limit: 'int | None', *, reason: 'str', actor: 'Any', "

@@ -49,7 +49,12 @@ def test_usage_answers_what_the_contract_lists(client: Client, organization: Org
     assert (body["organization"], body["plan"], body["invoices_created"]) == ("Himal Traders", "FREE", 4)
     resets_at = body["features"]["invoices"].pop("resets_at")
     assert resets_at is not None
-    assert body["features"]["invoices"] == {"used": 4, "limit": 10, "remaining": 6, "percent": 40, "allowed": True}
+    assert body["features"]["invoices"].pop("period_start") < resets_at
+    assert body["features"]["invoices"] == {
+        "used": 4, "held": 0, "limit": 10, "remaining": 6, "over": 0, "percent": 40, "allowed": True,
+        "reason": "within_limit", "limit_source": "plan", "limit_until": None, "grace_ends_at": None,
+        "retry_at": None, "unlocks": [],
+    }  # fmt: skip
     assert body["features"]["reports"]["allowed"] is False
     assert body["features"]["customers"]["resets_at"] is None
 

@@ -11,7 +11,7 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponseBase
 
-from . import quotas, refusals
+from . import asking, quotas, refusals
 from .exceptions import QuotaExceeded
 from .quotas import Grant
 
@@ -50,8 +50,9 @@ def quota_required(
             return organization
         try:
             if consumes(request):
-                return quotas.consume(organization, feature, amount)
-            quotas.enter(organization, feature, amount)
+                asking.forget(request, organization, feature)
+                return quotas.consume(organization, feature, amount, actor=request.user)
+            asking.entering(request, organization, feature, amount)
         except QuotaExceeded as error:
             return refusals.quota_exceeded(request, error.decision)
         return None

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponseBase
 
-from . import quotas, refusals
+from . import asking, quotas, refusals
 from .decorators import quota_required, succeeded
 from .exceptions import QuotaExceeded
 
@@ -44,20 +44,21 @@ class QuotaRequiredMixin:
         if not isinstance(organization, Model):
             return organization
         # On the instance, so that a site's own form_valid is inside the transaction from its first line to its last.
-        counted = self._counted(organization, getattr(self, "form_valid"))  # noqa: B009 - a mixin declares no form_valid
+        counted = self._counted(request, organization, getattr(self, "form_valid"))  # noqa: B009 - a mixin declares no form_valid
         setattr(self, "form_valid", counted)  # noqa: B010 - nor types it, or super().form_valid() would be Any
         try:
-            quotas.enter(organization, self.quota_feature, self.quota_amount)
+            asking.entering(request, organization, self.quota_feature, self.quota_amount)
             return view(request, *args, **kwargs)
         except QuotaExceeded as error:
             return refusals.quota_exceeded(request, error.decision)
 
     def _counted(
-        self, organization: Model, form_valid: Callable[..., HttpResponseBase]
+        self, request: HttpRequest, organization: Model, form_valid: Callable[..., HttpResponseBase]
     ) -> Callable[..., HttpResponseBase]:
         def counted(*args: Any, **kwargs: Any) -> HttpResponseBase:
+            asking.forget(request, organization, self.quota_feature)
             try:
-                with quotas.consuming(organization, self.quota_feature, self.quota_amount):
+                with quotas.counting(organization, self.quota_feature, self.quota_amount, actor=request.user):
                     response = form_valid(*args, **kwargs)
                     if not succeeded(response):
                         raise _WorkRefused(response)

@@ -5,7 +5,7 @@ Knows no request. ``check`` looks; ``consume`` counts now; ``consuming`` counts 
 sets a count right. Each has a twin for async code: ``acheck``, ``aconsume``. Amounts are whole units, 1 or more.
 """
 
-from .counting import check, check_all, consume, consuming, enter, recount, release, set_usage, track
+from .counting import check, check_all, consume, consuming, counting, enter, entry, recount, release, set_usage, track
 from .orders import Grant
 from .overriding import end_override, override
 from .reserving import Reservation, reservation, reserve
@@ -26,8 +26,10 @@ __all__ = [
     "check_all",
     "consume",
     "consuming",
+    "counting",
     "end_override",
     "enter",
+    "entry",
     "override",
     "recount",
     "release",

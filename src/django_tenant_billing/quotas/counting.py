@@ -78,22 +78,37 @@ def consuming(
     """
     wanted = order("consume", feature, amount, "reject", actor, subject)
     decisions = [enter(organization, slug, n) for slug, n in wanted.amounts.items()]
-    with transaction.atomic(using=router.db_for_write(UsageCounter)):
+    with _counting(organization, wanted):
         yield decisions[0]
-        take(organization, wanted)
+
+
+@contextmanager
+def counting(
+    organization: Model, feature: Asked, amount: int = 1, *, actor: Any = "", subject: Any = ""
+) -> Iterator[None]:
+    """As ``consuming``, for who has checked already: ``enter`` or ``entry``."""
+    with _counting(organization, order("consume", feature, amount, "reject", actor, subject)):
+        yield
 
 
 def enter(organization: Model, feature: str, amount: int = 1) -> Decision:
-    """The check before guarded work. Makes the counter row of a feature that exists, while ``count`` still sees the
-    organization as it was. Raises QuotaExceeded, UnknownFeature.
+    """The check before guarded work: as ``entry``, and raises QuotaExceeded."""
+    decision = entry(organization, feature, amount)
+    if not decision:
+        raise QuotaExceeded(decision)
+    return decision
+
+
+def entry(organization: Model, feature: str, amount: int = 1) -> Decision:
+    """As check, and starts the counter of a feature that exists, while ``count`` sees the organization as it was.
+
+    Raises UnknownFeature.
     """
     now = clock.now()
     look = look_at(organization, feature, whole(amount), now)
     if look.kind is FeatureKind.EXISTS and not look.counted:
         prepare(organization, look, now)
         look = look_at(organization, feature, amount, now)
-    if not look.decision:
-        raise QuotaExceeded(look.decision)
     return look.decision
 
 
@@ -138,6 +153,13 @@ def recount(organization: Model, feature: str, *, dry_run: bool = False) -> tupl
     if dry_run:
         return look.decision.used, count(organization)
     return _set(organization, feature, lambda: count(organization), "recount", "recount_usage", "")
+
+
+@contextmanager
+def _counting(organization: Model, wanted: Order) -> Iterator[None]:
+    with transaction.atomic(using=router.db_for_write(UsageCounter)):
+        yield
+        take(organization, wanted)
 
 
 def _count(organization: Model, wanted: Order, key: str | None) -> Grant:

@@ -71,12 +71,7 @@ def token_fits(payment: PaymentTransaction, token: str) -> bool:
 def decision_json(decision: Decision) -> dict[str, Any]:
     """One feature of the usage answer."""
     return {
-        "used": decision.used,
-        "limit": decision.limit,
-        "remaining": decision.remaining,
-        "percent": decision.percent,
-        "resets_at": moment_json(decision.period_end),
-        "allowed": decision.allowed,
+        name: moment_json(value) if isinstance(value, datetime) else value for name, value in decision.facts().items()
     }
 
 

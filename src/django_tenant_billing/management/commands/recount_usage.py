@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...catalogue import counter_for
@@ -12,6 +11,10 @@ from ...exceptions import UnknownFeature
 from ...models import Feature
 from ...organizations import organization_model
 from ...quotas import recount
+from ._organizations import organization_named
+
+PROGRESS = 1000
+"""Counters between two lines on standard error that say how far it is."""
 
 
 class Command(BaseCommand):
@@ -31,13 +34,8 @@ class Command(BaseCommand):
                 raise CommandError(str(UnknownFeature(slug)))
         organizations = organization_model()._default_manager.all()
         if organization is not None:
-            try:
-                organizations = organizations.filter(pk=organization)
-            except (ValueError, ValidationError):  # not even the shape of a key
-                organizations = organizations.none()
-            if not organizations.exists():
-                raise CommandError(f"There is no organization with key {organization!r}.")
-        looked = repaired = 0
+            organizations = organizations.filter(pk=organization_named(organization).pk)
+        total, looked, repaired = organizations.count() * len(slugs), 0, 0
         for row in organizations.iterator(chunk_size=500):
             for slug in slugs:
                 before, after = recount(row, slug, dry_run=dry_run) or (0, 0)
@@ -46,4 +44,6 @@ class Command(BaseCommand):
                     repaired += 1
                     verb = "Would repair" if dry_run else "Repaired"
                     self.stdout.write(f"✓ {verb}: {row} - {slug}: {before} -> {after}")
+                if looked % PROGRESS == 0:
+                    self.stderr.write(f"... {looked} of {total}")
         self.stdout.write(f"✓ {looked} counters looked at, {repaired} {'differ' if dry_run else 'repaired'}")

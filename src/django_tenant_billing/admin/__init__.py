@@ -1,0 +1,19 @@
+"""The admin: limits are edited here and count from the next request; money and its log are only read."""
+
+from .catalogue import FeatureAdmin, PlanAdmin, PlanLimitAdmin
+from .organizations import HoldAdmin, LimitOverrideAdmin, SubscriptionAdmin, UsageAdmin, UsageEntryAdmin
+from .payments import ActivationAdmin, PaymentEventAdmin, PaymentTransactionAdmin
+
+__all__ = [
+    "ActivationAdmin",
+    "FeatureAdmin",
+    "HoldAdmin",
+    "LimitOverrideAdmin",
+    "PaymentEventAdmin",
+    "PaymentTransactionAdmin",
+    "PlanAdmin",
+    "PlanLimitAdmin",
+    "SubscriptionAdmin",
+    "UsageAdmin",
+    "UsageEntryAdmin",
+]

@@ -1,0 +1,70 @@
+"""Plans, prices, features and limits: edited here, and in force from the next request."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from ..models import Feature, Plan, PlanLimit, PlanPrice
+from ..money import to_minor
+
+
+class PlanPriceForm(forms.ModelForm):
+    """People type rupees; the column is paisa."""
+
+    amount = forms.DecimalField(label=_("price in rupees"), min_value=0, max_digits=15, decimal_places=2)
+
+    class Meta:
+        model = PlanPrice
+        fields = ("currency", "interval", "interval_count", "is_default")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            self.fields["amount"].initial = self.instance.amount
+
+    def clean_amount(self) -> Decimal:
+        amount: Decimal = self.cleaned_data["amount"]
+        self.instance.amount_minor = to_minor(amount)
+        return amount
+
+
+class PlanPriceInline(admin.TabularInline):
+    model = PlanPrice
+    form = PlanPriceForm
+    fields = ("amount", "currency", "interval", "interval_count", "is_default")
+    extra = 0
+
+
+class PlanLimitInline(admin.TabularInline):
+    model = PlanLimit
+    extra = 0
+
+
+@admin.register(Plan)
+class PlanAdmin(admin.ModelAdmin):
+    list_display = ("code", "name", "position", "is_active")
+    list_editable = ("position", "is_active")
+    inlines = (PlanPriceInline, PlanLimitInline)
+
+
+@admin.register(Feature)
+class FeatureAdmin(admin.ModelAdmin):
+    list_display = ("slug", "singular", "plural", "kind", "reset", "position")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Feature | None = None) -> tuple[str, ...]:
+        # Another kind would count the same feature in other rows.
+        return ("slug", "kind") if obj is not None else ()
+
+
+@admin.register(PlanLimit)
+class PlanLimitAdmin(admin.ModelAdmin):
+    list_display = ("__str__", "plan", "feature", "limit_value", "trial_limit_value", "grace_days")
+    list_editable = ("limit_value",)
+    list_filter = ("plan", "feature")
+    list_select_related = ("plan", "feature")
