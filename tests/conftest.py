@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 
 from django_tenant_billing.contrib.simulator.server import Server, running_server
+from django_tenant_billing.models import Feature, PlanLimit
 from django_tenant_billing.testing import seed_catalogue
 from tests.databases import mariadb, postgres
 from tests.testapp.models import Organization
@@ -45,6 +46,18 @@ def catalogue(db: None) -> None:
 def organization(catalogue: None) -> Organization:
     """An organization on FREE."""
     return Organization.objects.create(name="Himal Traders")
+
+
+@pytest.fixture
+def guarded(catalogue: None) -> None:
+    """The features that count the guarded models of the test site, 10 of each on FREE."""
+    seed_guarded()
+
+
+def seed_guarded() -> None:
+    for slug, singular in (("projects", "project"), ("tasks", "task")):
+        Feature.objects.create(slug=slug, singular=singular, plural=slug, kind="exists")
+        PlanLimit.objects.create(plan_id="FREE", feature_id=slug, limit_value=10)
 
 
 @pytest.fixture

@@ -2,6 +2,6 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from .models import Organization
+from .models import Organization, Project
 
-admin.site.register(Organization)
+admin.site.register([Organization, Project])
