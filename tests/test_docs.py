@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.core.checks import run_checks
 from django.core.management import get_commands
 from django.test import Client, override_settings
+from django.test.utils import isolate_apps
 
 from django_tenant_billing.conf import SETTING_NAMES
 from django_tenant_billing.testing import set_used
@@ -46,8 +47,10 @@ def _a_hosts_own_modules(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_snippets_run(code: str, catalogue: None) -> None:
     lists: dict[str, Any] = {"INSTALLED_APPS": [], "MIDDLEWARE": [], "urlpatterns": []}
-    names = {"__name__": "snippet", "env": lambda name: f"x{name}", **lists}
-    exec(compile(code, "snippet", "exec"), names)
+    # Models belong to an app, and must leave no trace in it.
+    names = {"__name__": "tests.testapp.snippet", "env": lambda name: f"x{name}", **lists}
+    with isolate_apps("tests.testapp"):
+        exec(compile(code, "snippet", "exec"), names)
     if not code.startswith("# settings.py"):
         return
     set_here = {name: value for name, value in names.items() if name.startswith(("TENANT_BILLING_", "KHALTI_"))}
