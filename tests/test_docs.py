@@ -75,7 +75,7 @@ def test_the_refusal_in_the_readme_is_what_is_answered(code: str, organization: 
     client = Client(headers={"X-Organization": str(organization.pk), "Accept": "application/json"})
     client.force_login(user)
     set_used(organization, "invoices", 10)
-    assert client.post("/invoices/new/").json() == json.loads(code)
+    assert client.post("/invoices/new/").json().items() >= json.loads(code).items()
 
 
 @pytest.mark.parametrize("document", [pytest.param(path, id=path.name) for path in DOCS])

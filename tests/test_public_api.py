@@ -44,6 +44,7 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "override",
                 "recount",
                 "release",
+                "release_gone",
                 "reservation",
                 "reserve",
                 "set_usage",
@@ -130,6 +131,7 @@ def test_the_parameters_of_the_verbs_are_these() -> None:
     consuming = f"{many}{who}) -> 'Iterator[Decision]'"
     aconsuming = f"(organization: 'Model', feature: 'Asked', amount: 'int', work: 'Callable[[], T]', *, {who}) -> 'T'"
     only_sync = {
+        "release_gone": "(organization_id: 'Any', feature: 'str', amount: 'int') -> 'None'",
         "counting": f"{many}{who}) -> 'Iterator[None]'",
         "entry": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Decision'",
         "enter": "(organization: 'Model', feature: 'str', amount: 'int' = 1) -> 'Decision'",

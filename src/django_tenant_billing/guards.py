@@ -62,7 +62,7 @@ class QuotaGuardedQuerySet(models.QuerySet[Row]):
             self._quota_released: Counter[tuple[str, Any]] = Counter()
             deleted = super().delete()
             for feature, owner in sorted(self._quota_released, key=str):
-                owners.give_back(owner, feature, self._quota_released[feature, owner])
+                quotas.release_gone(owner, feature, self._quota_released[feature, owner])
         return deleted
 
 
@@ -131,7 +131,7 @@ class QuotaGuardedModel(models.Model):
                 super().save_base(raw, force_insert, force_update, using, update_fields)
                 owner = owners.owner_of(self) if self._quota_created and not extends else None
                 if owner is not None:
-                    quotas.consume(owner, guard.feature)
+                    quotas.consume(owner, guard.feature, subject=self)
         finally:
             self._quota_created = outer
 
@@ -194,7 +194,7 @@ def _release(sender: type[models.Model], instance: models.Model, origin: Any, **
     if hasattr(origin, "_quota_released"):
         origin._quota_released[guard.feature, owner] += 1
     else:
-        owners.give_back(owner, guard.feature, 1)
+        quotas.release_gone(owner, guard.feature, 1)
 
 
 def _notes(origin: Any, instance: models.Model) -> dict[Any, Any]:

@@ -14,8 +14,6 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, Obje
 from django.db.models import ForeignKey, Model, OuterRef, Subquery
 
 from .conf import conf
-from .models import UsageCounter
-from .periods import FOREVER
 
 
 class Guard(NamedTuple):
@@ -126,14 +124,3 @@ def stored_owners(model: type[Model], using: str, keys: Any) -> dict[Any, Any]:
     owner = Subquery(rows.filter(pk=OuterRef("pk")).values("__".join([*guard.path, "pk"])))
     locked = rows.select_for_update().filter(pk__in=keys).order_by("pk").values_list("pk", owner)
     return {(guard.root, key): owner for key, owner in locked}
-
-
-def give_back(owner: Any, feature: str, amount: int) -> None:
-    """Give back ``amount``, or all there is where that is less. Only what never resets is counted at that moment."""
-    step = amount
-    while step:
-        if UsageCounter.objects.give_back(owner, feature, step, FOREVER.start):
-            amount -= step
-            step = min(step, amount)
-        else:
-            step //= 2

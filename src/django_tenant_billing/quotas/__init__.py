@@ -5,7 +5,20 @@ Knows no request. ``check`` looks; ``consume`` counts now; ``consuming`` counts 
 sets a count right. Each has a twin for async code: ``acheck``, ``aconsume``. Amounts are whole units, 1 or more.
 """
 
-from .counting import check, check_all, consume, consuming, counting, enter, entry, recount, release, set_usage, track
+from .counting import (
+    check,
+    check_all,
+    consume,
+    consuming,
+    counting,
+    enter,
+    entry,
+    recount,
+    release,
+    release_gone,
+    set_usage,
+    track,
+)
 from .orders import Grant
 from .overriding import end_override, override
 from .reserving import Reservation, reservation, reserve
@@ -33,6 +46,7 @@ __all__ = [
     "override",
     "recount",
     "release",
+    "release_gone",
     "reservation",
     "reserve",
     "set_usage",

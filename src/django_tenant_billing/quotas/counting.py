@@ -15,6 +15,7 @@ from ..catalogue import FeatureKind, counter_for
 from ..decisions import Decision
 from ..exceptions import QuotaExceeded, ReleaseTooLarge
 from ..models import UsageCounter
+from ..periods import FOREVER
 from ..zones import zone_of
 from .engine import Again, look_at, persist, prepare, take
 from .orders import Asked, Grant, Order, amounts_of, order, text, whole, write_ledger
@@ -121,12 +122,27 @@ def release(organization: Model, feature: Asked, amount: int = 1, *, actor: Any 
     with transaction.atomic(using=router.db_for_write(UsageCounter)):
         for slug, n in amounts_of(feature, amount).items():
             if UsageCounter.objects.give_back(organization.pk, slug, n, now):
-                write_ledger(organization, "release", {slug: -n}, now, text(actor, 150), text(subject, 200))
+                write_ledger(organization.pk, "release", {slug: -n}, now, text(actor, 150), text(subject, 200))
                 continue
             look = look_at(organization, slug, 1, now)
             starts_from_truth = not look.counted and counter_for(slug) is not None
             if look.kind is not FeatureKind.ON_OFF and not starts_from_truth:
                 raise ReleaseTooLarge(slug, n)
+
+
+def release_gone(organization_id: Any, feature: str, amount: int) -> None:
+    """Give back units of things that exist no more; where fewer are counted, all there are. Never raises for that.
+
+    Only what never resets is counted at the moment that this looks at: what happened stays counted.
+    """
+    step, gone = amount, 0
+    while step:
+        if UsageCounter.objects.give_back(organization_id, feature, step, FOREVER.start):
+            gone += step
+            step = min(step, amount - gone)
+        else:
+            step //= 2
+    write_ledger(organization_id, "release", {feature: -gone}, FOREVER.start, "", "")
 
 
 def set_usage(organization: Model, feature: str, used: int, *, actor: Any = "", subject: Any = "") -> tuple[int, int]:
@@ -193,7 +209,7 @@ def _set(
                 raise Again(look)
             before, after = row.used, truth()
             UsageCounter.objects.filter(pk=row.pk).update(used=after, updated_at=now)
-            write_ledger(organization, verb, {feature: after - before}, now, actor, subject)
+            write_ledger(organization.pk, verb, {feature: after - before}, now, actor, subject)
         return before, after
 
     return persist(organization, attempt)

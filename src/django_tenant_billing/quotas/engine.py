@@ -77,7 +77,7 @@ def take(
         with transaction.atomic(using=router.db_for_write(UsageCounter)):
             taken = _take(organization, order, now, hold=hold)
             if not hold:
-                write_ledger(organization, order.verb, taken.counted, now, order.actor, order.subject)
+                write_ledger(organization.pk, order.verb, taken.counted, now, order.actor, order.subject)
             if also is not None:
                 also(taken)
             _warn(organization, taken.counted, now)
@@ -139,7 +139,7 @@ def _refused_or(organization: Model, feature: str, amount: int, now: datetime, w
         raise QuotaExceeded(decision)
     if look.kind is FeatureKind.ON_OFF:
         return None
-    if not look.counted or decision.fits:
+    if not look.counted or decision.fits or when_short is WhenShort.ALLOW:
         raise Again(look)
     return look
 
@@ -148,7 +148,7 @@ def take_locked(
     organization: Model, look: Look, when_short: WhenShort, now: datetime, *, hold: bool = False,
     at: datetime | None = None,
 ) -> int:  # fmt: skip
-    """Count what one statement cannot decide (grace, cap, allow), on the locked row of the period of ``at`` or now.
+    """Count what one statement cannot decide (grace, cap), on the locked row of the period of ``at`` or now.
 
     Inside a transaction, which it opens where there is none. How many were taken. Raises QuotaExceeded.
     """
@@ -178,8 +178,6 @@ def _share(decision: Decision, when_short: WhenShort) -> tuple[int, datetime | N
         return decision.amount, None
     if decision.in_grace:
         return decision.amount, decision.grace_end
-    if when_short is WhenShort.ALLOW:
-        return decision.amount, decision.grace_ends_at
     if when_short is WhenShort.CAP and decision.remaining:
         return decision.remaining, None
     raise QuotaExceeded(decision)

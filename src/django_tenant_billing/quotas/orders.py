@@ -73,13 +73,13 @@ def text(value: Any, length: int) -> str:
 
 
 def write_ledger(
-    organization: Model, verb: str, changes: Mapping[str, int], at: datetime, actor: str, subject: str
+    organization_id: Any, verb: str, changes: Mapping[str, int], at: datetime, actor: str, subject: str
 ) -> None:
     """A line for each of these features that has a ledger. Belongs in the transaction that counts."""
     now = clock.now()
     UsageEntry.objects.bulk_create(
         UsageEntry(
-            organization_id=organization.pk, feature_id=feature, change=change, verb=verb, actor=actor,
+            organization_id=organization_id, feature_id=feature, change=change, verb=verb, actor=actor,
             subject=subject, at=at, created_at=now,
         )
         for feature, change in changes.items() if change and has_ledger(feature)
@@ -139,7 +139,7 @@ class Grant:
                 for feature, n in back.items()
                 if UsageCounter.objects.give_back(self.organization.pk, feature, n, self.at)
             }
-            write_ledger(self.organization, "release", taken, self.at, self.actor, self.subject)
+            write_ledger(self.organization.pk, "release", taken, self.at, self.actor, self.subject)
         return bool(taken)
 
     async def arelease(self) -> bool:

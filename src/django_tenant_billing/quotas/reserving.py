@@ -55,7 +55,7 @@ class Reservation:
                     self._convert(hold, counted.get(hold.feature_id, 0), now, late=late)
                     hold.committed, hold.late = counted.get(hold.feature_id, 0), late
                     self._finish(hold, HoldState.COMMITTED)
-                write_ledger(self.organization, "commit", counted, first.at, first.actor, first.subject)
+                write_ledger(self.organization.pk, "commit", counted, first.at, first.actor, first.subject)
             return Grant(self.organization, counted, first.at, late=late, actor=first.actor, subject=first.subject)
 
         return persist(self.organization, attempt)
