@@ -152,7 +152,9 @@ def test_over_the_limit_a_client_gets_json_and_a_browser_a_page(browser: Client,
     set_used(organization, "invoices", 10)
     answer = browser.post("/invoices/new/", headers=JSON)
     assert answer.status_code == 403
-    assert answer.json() == {
+    body = answer.json()
+    assert body.pop("resets_at") == body.pop("retry_at") == quotas.check(organization, "invoices").facts()["resets_at"]
+    assert body == {
         "error": "Reached invoice limit (10). Upgrade your plan.",
         "code": "limit_reached",
         "feature": "invoices",
@@ -160,6 +162,7 @@ def test_over_the_limit_a_client_gets_json_and_a_browser_a_page(browser: Client,
         "limit": 10,
         "plan": "FREE",
         "upgrade_url": "/billing/plans/",
+        "unlocks": ["BASIC", "PRO"],
     }
     page = browser.post("/invoices/new/", headers={"Accept": "text/html,*/*;q=0.8"})
     assert page.status_code == 403

@@ -6,7 +6,7 @@ One value for the exception, the JSON, the pages, the admin and ``billing_explai
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -164,7 +164,7 @@ class Decision:
         return f"{text} {_('Upgrade your plan.')}" if self.upgradable else text
 
     def facts(self) -> dict[str, Any]:
-        """Every number of the JSON that tells of this decision; moments are aware datetimes."""
+        """Every number of the JSON that tells of this decision; moments are ISO 8601 in UTC."""
         return {
             "used": self.used,
             "held": self.held,
@@ -175,11 +175,11 @@ class Decision:
             "allowed": self.allowed,
             "reason": self.reason.value,
             "limit_source": self.limit_source.value,
-            "limit_until": self.limit_until,
-            "period_start": self.period_start,
-            "resets_at": self.period_end,
-            "grace_ends_at": self.grace_ends_at,
-            "retry_at": self.retry_at,
+            "limit_until": _iso(self.limit_until),
+            "period_start": _iso(self.period_start),
+            "resets_at": _iso(self.period_end),
+            "grace_ends_at": _iso(self.grace_ends_at),
+            "retry_at": _iso(self.retry_at),
             "unlocks": list(self.unlocks),
         }
 
@@ -187,7 +187,7 @@ class Decision:
         """As plain JSON values, to be stored and unpacked to an equal value."""
         packed = asdict(self)
         for name in MOMENTS:
-            packed[name] = packed[name] and packed[name].isoformat()
+            packed[name] = _iso(packed[name])
         return packed
 
     @classmethod
@@ -199,6 +199,10 @@ class Decision:
         values["limit_source"] = LimitSource(values["limit_source"])
         values["offers"] = tuple(Offer(*offer) for offer in values["offers"])
         return cls(**values)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
 MOMENTS = ("limit_until", "period_start", "period_end", "grace_ends_at", "hold_expires_at", "as_of")

@@ -64,9 +64,7 @@ def quota_exceeded(request: HttpRequest, decision: Decision) -> HttpResponse:
         "limit": decision.limit,
         "plan": decision.plan,
         "upgrade_url": upgrade_url(),
-        "resets_at": decision.period_end,
-        "retry_at": decision.retry_at,
-        "unlocks": list(decision.unlocks),
+        **{name: decision.facts()[name] for name in ("resets_at", "retry_at", "unlocks")},
     }
     return refuse(
         request,

@@ -31,7 +31,7 @@ from ..models import UsageCounter
 from ..refusals import admit, has_bearer, refuse
 from ..states import SETTLED, PaymentState
 from ..subscriptions import subscription_of, usage_of
-from .shared import actor_of, base_url, decision_json, moment_json, non_atomic, payment_json, subscription_json
+from .shared import actor_of, base_url, moment_json, non_atomic, payment_json, subscription_json
 
 P = ParamSpec("P")
 MAX_BODY = 10_000
@@ -100,7 +100,7 @@ def usage(request: HttpRequest, organization: Model) -> HttpResponse:
             "team_members_added": used("team_members"),
             "api_calls_used": used("api_calls"),
             "updated_at": moment_json(max(head.updated_at, latest.updated_at) if latest else head.updated_at),
-            "features": {slug: decision_json(decision) for slug, decision in decisions.items()},
+            "features": {slug: decision.facts() for slug, decision in decisions.items()},
         }
     )
 

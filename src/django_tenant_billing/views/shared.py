@@ -15,7 +15,6 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from .. import clock
 from ..conf import conf
-from ..decisions import Decision
 from ..exceptions import GatewayNotConfigured
 from ..models import PaymentTransaction, Subscription
 
@@ -66,13 +65,6 @@ def result_url(payment: PaymentTransaction) -> str:
 
 def token_fits(payment: PaymentTransaction, token: str) -> bool:
     return constant_time_compare(token, result_token(payment))
-
-
-def decision_json(decision: Decision) -> dict[str, Any]:
-    """One feature of the usage answer."""
-    return {
-        name: moment_json(value) if isinstance(value, datetime) else value for name, value in decision.facts().items()
-    }
 
 
 def subscription_json(subscription: Subscription) -> dict[str, Any]:
