@@ -125,12 +125,13 @@ class Grant:
 
         A grant with an idempotency key is given back once however many replays hold it.
         """
-        if self._released or not self.counted:
+        back = {feature: n for feature, n in self.amounts.items() if n and feature not in self.uncounted}
+        if self._released or not back:
             return False
         self._released = True
-        back = {feature: n for feature, n in self.amounts.items() if feature not in self.uncounted}
-        if self.key is None and len(back) == 1 and not has_ledger(self.feature):
-            return UsageCounter.objects.give_back(self.organization.pk, self.feature, self.amount, self.at)
+        if self.key is None and len(back) == 1 and not any(map(has_ledger, back)):
+            ((feature, amount),) = back.items()
+            return UsageCounter.objects.give_back(self.organization.pk, feature, amount, self.at)
         with transaction.atomic(using=router.db_for_write(UsageCounter)):
             if self.key is not None and not self._claim_release(self.key):
                 return False
