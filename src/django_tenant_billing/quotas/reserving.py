@@ -15,7 +15,7 @@ from django.db.models import Case, Model, When
 from .. import clock
 from ..exceptions import UnknownReservation
 from ..models import Hold, HoldState, UsageCounter
-from .engine import Taken, look_at, persist, take, take_locked
+from .engine import Again, Taken, look_at, persist, take, take_locked
 from .orders import Asked, Grant, Order, WhenShort, order, whole, write_ledger
 from .replaying import once
 
@@ -112,9 +112,11 @@ class Reservation:
             take_locked(self.organization, look, WhenShort.REJECT, now, at=hold.at)
             actual = hold.amount
         held = 0 if hold.state == HoldState.EXPIRED else hold.amount
-        if not UsageCounter.objects.convert(pk, feature, held, actual, hold.at) and actual:
-            # A purchase at the very moment of holding closed that period: what happened is counted in this one.
-            take(self.organization, Order("commit", {feature: actual}, WhenShort.ALLOW))
+        if UsageCounter.objects.convert(pk, feature, held, actual, hold.at) or not actual:
+            return
+        # A purchase at the very moment of holding closed that period: what happened is counted in this one.
+        if not UsageCounter.objects.track(pk, feature, actual, now):
+            raise Again(look_at(self.organization, feature, actual, now))
 
     def _finish(self, hold: Hold, state: HoldState) -> None:
         hold.state, hold.finished_at = state, clock.now()
