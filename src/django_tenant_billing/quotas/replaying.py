@@ -46,7 +46,7 @@ def once(organization: Model, key: str, body: dict[str, Any], act: Callable[[], 
             found = rows.create(
                 organization_id=organization.pk, key=key, body=body, answer=answer, created_at=clock.now()
             )
-        elif found.body != body:
+        elif found.key != key or found.body != body:  # MariaDB takes "k", "K" and "k " for the same key
             raise KeyReused(key)
     if "denied" in found.answer:
         raise QuotaExceeded(Decision.unpack(found.answer["denied"]))
