@@ -25,7 +25,7 @@ def override(
     """
     if limit is not None:
         whole(limit, least=0)
-    if not reason.strip() or not (by := text(actor, 150)):
+    if not reason.strip() or not (by := text(actor, 150).strip()):
         raise ValueError("An override needs a reason and an actor: who did this to the organization, and why?")
     starts_at = starts_at or clock.now()
     if ends_at is not None and ends_at <= starts_at:
@@ -40,6 +40,5 @@ def override(
 
 def end_override(given: LimitOverride) -> bool:
     """End an override now. False where it had ended; one that has not begun never will."""
-    now = clock.now()
-    ended = LimitOverride.objects.filter(pk=given.pk).exclude(ends_at__lte=now)
-    return ended.update(ends_at=Greatest("starts_at", Value(now))) == 1
+    end = Greatest("starts_at", Value(clock.now()))
+    return LimitOverride.objects.filter(pk=given.pk).exclude(ends_at__lte=end).update(ends_at=end) == 1
