@@ -69,7 +69,7 @@ def take(
     alone = (
         also is None
         and len(order.amounts) == 1
-        and not usage_warning.has_listeners()
+        and not usage_warning.receivers  # has_listeners() takes a lock and copies
         and not any(map(has_ledger, order.amounts))
     )
 
@@ -80,7 +80,7 @@ def take(
                 write_ledger(organization.pk, order.verb, taken.counted, now, order.actor, order.subject)
             if also is not None:
                 also(taken)
-            _warn(organization, taken.counted, now)
+            warn(organization, taken.counted, now, now)
         return taken
 
     return persist(organization, partial(_take, organization, order, hold=hold) if alone else together)
@@ -221,16 +221,16 @@ def sweep(organization: Model, feature: str) -> None:
         )
 
 
-def _warn(organization: Model, taken: dict[str, int], now: datetime) -> None:
-    """Announce, after commit, the highest mark that these units went past.
+def warn(organization: Model, taken: dict[str, int], at: datetime, now: datetime) -> None:
+    """Announce, after commit, the highest mark that these units, of the period of ``at``, went past.
 
     Read while the counter's row is locked by our own UPDATE: between two that count, only one finds the crossing.
     """
-    if not usage_warning.has_listeners():
+    if not usage_warning.receivers:
         return
     for feature, amount in taken.items():
         decision = look_at(organization, feature, 1, now).decision
-        if not decision.limit:
+        if not decision.limit or at < (decision.period_start or at):
             continue
         after = decision.used + decision.held
         crossed = [mark for mark in WARN_AT if (after - amount) * 100 < mark * decision.limit <= after * 100]

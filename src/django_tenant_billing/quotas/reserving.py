@@ -15,7 +15,7 @@ from django.db.models import Case, Model, When
 from .. import clock
 from ..exceptions import UnknownReservation
 from ..models import Hold, HoldState, UsageCounter
-from .engine import Again, Taken, look_at, persist, take, take_locked
+from .engine import Again, Taken, look_at, persist, take, take_locked, warn
 from .orders import Asked, Grant, Order, WhenShort, order, whole, write_ledger
 from .replaying import once
 
@@ -51,10 +51,12 @@ class Reservation:
                     return None
                 late = first.state == HoldState.EXPIRED or bool(first.passed)
                 counted = {h.feature_id: actuals.get(h.feature_id, h.amount) for h in holds if h.amount}
+                more = {h.feature_id: counted.get(h.feature_id, 0) - (0 if late else h.amount) for h in holds}
                 for hold in holds:
                     self._convert(hold, counted.get(hold.feature_id, 0), now, late=late)
                     hold.committed, hold.late = counted.get(hold.feature_id, 0), late
                     self._finish(hold, HoldState.COMMITTED)
+                warn(self.organization, {feature: n for feature, n in more.items() if n > 0}, first.at, now)
                 write_ledger(self.organization.pk, "commit", counted, first.at, first.actor, first.subject)
             return Grant(self.organization, counted, first.at, late=late, actor=first.actor, subject=first.subject)
 
