@@ -139,7 +139,7 @@ def _refused_or(organization: Model, feature: str, amount: int, now: datetime, w
         raise QuotaExceeded(decision)
     if look.kind is FeatureKind.ON_OFF:
         return None
-    if not look.counted or decision.fits or when_short is WhenShort.ALLOW:
+    if not look.counted or decision.fits:
         raise Again(look)
     return look
 
@@ -148,7 +148,7 @@ def take_locked(
     organization: Model, look: Look, when_short: WhenShort, now: datetime, *, hold: bool = False,
     at: datetime | None = None,
 ) -> int:  # fmt: skip
-    """Count what one statement cannot decide (grace, cap), on the locked row of the period of ``at`` or now.
+    """Count what one statement cannot decide (grace, cap, holding more than there is), on the locked row of the period of ``at`` or now.
 
     Inside a transaction, which it opens where there is none. How many were taken. Raises QuotaExceeded.
     """
@@ -178,6 +178,8 @@ def _share(decision: Decision, when_short: WhenShort) -> tuple[int, datetime | N
         return decision.amount, None
     if decision.in_grace:
         return decision.amount, decision.grace_end
+    if when_short is WhenShort.ALLOW:
+        return decision.amount, decision.grace_ends_at
     if when_short is WhenShort.CAP and decision.remaining:
         return decision.remaining, None
     raise QuotaExceeded(decision)
