@@ -148,9 +148,9 @@ def take_locked(
     organization: Model, look: Look, when_short: WhenShort, now: datetime, *, hold: bool = False,
     at: datetime | None = None,
 ) -> int:  # fmt: skip
-    """Count what one statement cannot decide (grace, cap, holding more than there is), on the locked row of the period of ``at`` or now.
+    """Count what one statement cannot decide (grace, cap, holding more than there is), on the locked row.
 
-    Inside a transaction, which it opens where there is none. How many were taken. Raises QuotaExceeded.
+    The row is that of the period that ``at``, or now, lies in. How many were taken. Raises QuotaExceeded.
     """
     feature, amount = look.decision.feature, look.decision.amount
     with transaction.atomic(using=router.db_for_write(UsageCounter)):
