@@ -51,7 +51,6 @@ def test_another_limit_holds_for_one_organization_and_one_feature(organization: 
     granted(organization, 15)
     decision = refused(organization, 16)
     assert (decision.limit, decision.limit_source, decision.limit_until) == (15, LimitSource.OVERRIDE, None)
-    assert str(decision.message).startswith("Reached invoice limit (15).")
     assert refused(other, 11).limit_source is LimitSource.PLAN
     assert look(organization, "customers").limit_source is LimitSource.PLAN
 
@@ -192,6 +191,15 @@ def test_an_override_outlasts_plan_and_trial(organization: Organization) -> None
     assert (look(organization).limit, look(organization).limit_source) == (15, LimitSource.OVERRIDE)
     quotas.end_override(given)
     assert (look(organization).limit, look(organization).plan) == (3000, "PRO")
+
+
+def test_nobody_is_told_to_buy_a_plan_that_an_override_would_outlast(organization: Organization) -> None:
+    assert refused(organization, 11).unlocks == ("BASIC", "PRO")
+    give(organization, 15)
+    decision = refused(organization, 16)
+    assert (decision.unlocks, decision.upgradable, decision.message) == ((), False, "Reached invoice limit (15).")
+    subscribe(organization, "PRO")
+    assert refused(organization, 16).limit == 15
 
 
 def test_an_override_is_a_hard_limit_though_the_plans_is_soft(organization: Organization) -> None:

@@ -141,13 +141,17 @@ class Decision:
 
     @property
     def upgradable(self) -> bool:
-        """Would a plan for sale give more of this feature?"""
-        return self.limit is not None and any(offer.limit is None or offer.limit > self.limit for offer in self.offers)
+        """Would a plan for sale give more of this feature? None does where an override decides: it outlasts the plan."""
+        if self.limit is None or self.limit_source is LimitSource.OVERRIDE:
+            return False
+        return any(offer.limit is None or offer.limit > self.limit for offer in self.offers)
 
     @property
     def unlocks(self) -> tuple[str, ...]:
-        """The plans for sale under which this request would fit, lowest first; empty when it is allowed."""
-        if self.allowed:
+        """The plans for sale under which this request would fit, lowest first; empty when it is allowed, and where an
+        override decides, whatever the plan.
+        """
+        if self.allowed or self.limit_source is LimitSource.OVERRIDE:
             return ()
         needed = self.used + self.held + self.amount
         return tuple(offer.plan for offer in self.offers if offer.limit is None or needed <= offer.limit)
