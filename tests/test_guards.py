@@ -106,7 +106,7 @@ def test_saving_under_a_key_that_is_there_is_an_update_also_at_the_limit(organiz
     Bill(number="1", organization=organization, paid=True).save()
     with pytest.raises(QuotaExceeded):
         Bill(number="2", organization=organization).save()
-    assert (used(organization, "invoices"), Bill.objects.get().paid) == (10, True)
+    assert (used(organization, "invoices"), str(Bill.objects.get()), Bill.objects.get().paid) == (10, "1", True)
 
 
 def test_a_copy_made_by_emptying_the_key_is_a_new_row(organization: Organization) -> None:
@@ -195,6 +195,7 @@ def test_a_path_leads_through_other_rows(organization: Organization) -> None:
     Task.objects.create(project=project)
     Task.objects.bulk_create([Task(project_id=project.pk), Task(project=project)])
     assert used(organization, "tasks") == 3
+    assert len({str(task) for task in Task.objects.all()}) == 3
 
 
 def test_a_row_of_no_organization_is_not_counted(organization: Organization) -> None:
@@ -310,6 +311,7 @@ def staff(db: None) -> Client:
 
 
 def test_the_admin_counts_and_tells_its_form_that_there_is_no_room(organization: Organization, staff: Client) -> None:
+    Programme.objects.create(name="Roads")
     set_used(organization, "projects", 9)
     add = "/admin/testapp/project/add/"
     data = {"organization": organization.pk, "code": "a"}
@@ -317,6 +319,7 @@ def test_the_admin_counts_and_tells_its_form_that_there_is_no_room(organization:
     page = staff.post(add, {**data, "code": "b"})
     assert (page.status_code, used(organization), Project.objects.count()) == (200, 10, 1)
     assert "Reached project limit (10)." in page.content.decode()
+    assert "Roads" in page.content.decode()
     assert staff.post(f"/admin/testapp/project/{Project.objects.get().pk}/change/", data).status_code == 302
     chosen = {"action": "delete_selected", "_selected_action": [Project.objects.get().pk], "post": "yes"}
     assert staff.post("/admin/testapp/project/", chosen).status_code == 302
