@@ -1,8 +1,9 @@
 """``QuotaGuardedModel``: a model whose rows count themselves, whoever inserts or deletes them.
 
 What Django does without an instance is not counted: ``loaddata`` and other raw saves, ``QuerySet.update()``, SQL, data
-migrations, database cascades, and moving a row to another organization by changing what leads to it. After those run
-``manage.py recount_usage``. Rows and counters are one transaction where they are in one database.
+migrations, database cascades, and moving a row to another organization, from none or to none, by changing what leads to
+it. After those run ``manage.py recount_usage``. Rows and counters are one transaction where they are in one database.
+A view or form that saves guarded rows needs no guard of the same feature: that would count twice.
 """
 
 from __future__ import annotations
