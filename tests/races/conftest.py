@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,9 @@ from django.db import connection
 
 from django_tenant_billing.testing import seed_catalogue
 from tests.conftest import use_simulator
+from tests.races.counting import Together, set_limit
 from tests.races.harness import run_processes, run_together, simulator_process
+from tests.testapp.models import Organization
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +22,7 @@ def runs() -> int:
 
 
 @pytest.fixture
-def together() -> Callable[[int, Callable[[int], int]], list[int]]:
+def together() -> Together:
     """Threads where the database is a server, processes where it is a file."""
     return run_processes if connection.vendor == "sqlite" else run_together
 
@@ -37,3 +39,11 @@ def site(settings: Any, wallet: str, transactional_db: None) -> None:
     """A seeded site that pays at the wallet."""
     use_simulator(settings, wallet)
     seed_catalogue()
+
+
+@pytest.fixture
+def contended(transactional_db: None) -> Organization:
+    """An organization on FREE that may make 100 invoices."""
+    seed_catalogue()
+    set_limit(100)
+    return Organization.objects.create(name="Contended")
