@@ -141,7 +141,7 @@ class Decision:
 
     @property
     def upgradable(self) -> bool:
-        """Would a plan for sale give more of this feature? None does where an override decides: it outlasts the plan."""
+        """Would a plan for sale give more of it? Where an override decides, none does: it outlasts the plan."""
         if self.limit is None or self.limit_source is LimitSource.OVERRIDE:
             return False
         return any(offer.limit is None or offer.limit > self.limit for offer in self.offers)
