@@ -83,19 +83,22 @@ def take(
             warn(organization, taken.counted, now, now)
         return taken
 
-    return persist(organization, partial(_take, organization, order, hold=hold) if alone else together)
+    attempt = partial(_take, organization, order, hold=hold) if alone else together
+    return persist(organization, attempt, len(order.amounts))
 
 
-def persist(organization: Model, attempt: Callable[[datetime], T]) -> T:
-    """``attempt(now)``, again with a new now for as long as it says so. Raises QuotaContended."""
-    for _try in range(TRIES):
+def persist(organization: Model, attempt: Callable[[datetime], T], features: int = 1) -> T:
+    """``attempt(now)``, again with a new now for as long as it says so: TRIES for each feature, since one try makes or
+    sweeps one row. Raises QuotaContended.
+    """
+    for _try in range(tries := TRIES * features):
         now = clock.now()
         try:
             return attempt(now)
         except Again as again:
             look = again.look
             prepare(organization, look, now)
-    raise QuotaContended(look.decision.feature, TRIES)
+    raise QuotaContended(look.decision.feature, tries)
 
 
 def _take(organization: Model, order: Order, now: datetime, *, hold: bool) -> Taken:

@@ -60,7 +60,7 @@ class Reservation:
                 write_ledger(self.organization.pk, "commit", counted, first.at, first.actor, first.subject)
             return Grant(self.organization, counted, first.at, late=late, actor=first.actor, subject=first.subject)
 
-        return persist(self.organization, attempt)
+        return persist(self.organization, attempt, len(self.amounts))
 
     def release(self) -> bool:
         """Let go of what is held. False where it was finished or expired before."""
