@@ -229,9 +229,7 @@ def many(organization: Organization) -> dict[str, int]:
     return dict.fromkeys(slugs, 2)
 
 
-def test_a_dozen_features_are_used_for_the_first_time_at_once(
-    organization: Organization, many: dict[str, int]
-) -> None:
+def test_a_dozen_features_are_used_for_the_first_time_at_once(organization: Organization, many: dict[str, int]) -> None:
     assert quotas.consume(organization, many).amounts == many
     assert set(UsageCounter.objects.values_list("used", flat=True)) == {2}
     assert UsageCounter.objects.count() == 12

@@ -136,10 +136,10 @@ def _refused_or(organization: Model, feature: str, amount: int, now: datetime, w
     """
     look = look_at(organization, feature, amount, now)
     decision = look.decision
-    if look.stale:
-        raise Again(look)
     if when_short is not WhenShort.ALLOW and not decision and not (when_short is WhenShort.CAP and decision.remaining):
         raise QuotaExceeded(decision)
+    if look.stale:
+        raise Again(look)
     if look.kind is FeatureKind.ON_OFF:
         return None
     if not look.counted or decision.fits:
@@ -210,15 +210,13 @@ def sweep(organization: Model, feature: str) -> None:
     expired = Hold.objects.using(using).filter(
         organization_id=organization.pk, state=HoldState.HELD, expires_at__lte=clock.DatabaseNow()
     )
+    # Whoever finishes one of them at this moment may be waiting for a counter that the caller's transaction locked.
+    connection = connections[using]
+    skip = connection.in_atomic_block and connection.features.has_select_for_update_skip_locked
     with transaction.atomic(using=using):
         # Whole reservations, so that their rows share one state; in the order in which everybody locks them.
-        # A reservation that is being finished at this moment is left to who finishes it.
         keys = list(expired.filter(feature_id=feature).values_list("key", flat=True))
-        holds = list(
-            expired.filter(key__in=keys)
-            .order_by("key", "feature_id")
-            .select_for_update(skip_locked=connections[using].features.has_select_for_update_skip_locked)
-        )
+        holds = list(expired.filter(key__in=keys).order_by("key", "feature_id").select_for_update(skip_locked=skip))
         for hold in sorted(holds, key=lambda hold: (hold.feature_id, hold.at)):
             UsageCounter.objects.convert(organization.pk, hold.feature_id, hold.amount, 0, hold.at)
         Hold.objects.using(using).filter(pk__in=[hold.pk for hold in holds]).update(
