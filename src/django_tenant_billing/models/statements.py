@@ -94,7 +94,7 @@ LOOK_ONE = {
 # ``start`` and ``end`` were counted from, and what older rows cover is left to them, so that no two rows overlap.
 _OPEN = """INSERT INTO tenant_billing_usagecounter
     (organization_id, feature_id, period_start, period_end, used, held, updated_at)
-SELECT s.organization_id, %(feature)s,
+SELECT s.organization_id, <feature>,
     COALESCE((SELECT MAX(e.period_end) FROM tenant_billing_usagecounter e WHERE e.organization_id = %(organization)s
         AND e.feature_id = %(feature)s AND e.period_end > %(start)s AND e.period_end <= %(now)s), %(start)s),
     COALESCE((SELECT MIN(e.period_start) FROM tenant_billing_usagecounter e WHERE e.organization_id = %(organization)s
@@ -104,8 +104,12 @@ FROM tenant_billing_subscription s WHERE s.organization_id = %(organization)s AN
 AND NOT EXISTS (SELECT 1 FROM tenant_billing_usagecounter e WHERE e.organization_id = %(organization)s
     AND e.feature_id = %(feature)s AND e.period_start <= %(now)s AND e.period_end > %(now)s) """
 
+# A server that binds the parameters itself wants to be told what an inserted one is.
+_TYPED = _OPEN.replace("<feature>", "CAST(%(feature)s AS varchar)")
+
 OPEN = {
-    "postgresql": _OPEN + "FOR UPDATE OF s ON CONFLICT DO NOTHING",
-    "sqlite": _OPEN + "ON CONFLICT DO NOTHING",
-    "mysql": _OPEN + "FOR UPDATE ON DUPLICATE KEY UPDATE feature_id = VALUES(feature_id)",
+    "postgresql": _TYPED + "FOR UPDATE OF s ON CONFLICT DO NOTHING",
+    "sqlite": _TYPED + "ON CONFLICT DO NOTHING",
+    "mysql": _OPEN.replace("<feature>", "%(feature)s")
+    + "FOR UPDATE ON DUPLICATE KEY UPDATE feature_id = VALUES(feature_id)",
 }
