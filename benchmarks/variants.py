@@ -49,9 +49,13 @@ def by_hand() -> Operation:
     adapt = connection.ops.adapt_datetimefield_value
 
     def operation(organization: Organization) -> bool:
-        now, key = adapt(timezone.now()), organization.pk
+        now = adapt(timezone.now())
+        parameters = {
+            "organization": organization.pk, "feature": "invoices", "amount": 1, "now": now, "at": now,
+            "fallback": "FREE",
+        }  # fmt: skip
         with connection.cursor() as cursor:
-            cursor.execute(CONSUME, (1, now, key, "invoices", now, now, "invoices", key, now, "FREE", 1))
+            cursor.execute(CONSUME, parameters)
             return bool(cursor.rowcount > 0)
 
     return operation
