@@ -46,7 +46,10 @@ def look(organization: Organization, feature: str = "invoices") -> Decision:
     if decision.limit is not None:
         assert decision.remaining is not None
         assert decision.used + decision.held + decision.remaining - decision.over == decision.limit
-    row = UsageCounter.objects.lock(organization.pk, feature, clock.now())
+    now = clock.now()
+    row = UsageCounter.objects.filter(
+        organization=organization, feature=feature, period_start__lte=now, period_end__gt=now
+    ).first()
     alive = Hold.objects.filter(organization=organization, feature=feature, state=HoldState.HELD)
     alive = alive.exclude(expires_at=LONG_AGO)
     if row is not None:

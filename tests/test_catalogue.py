@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from django_tenant_billing.catalogue import (
     DEFAULT,
+    MAX_GRACE_DAYS,
     MAX_LABEL,
     MAX_LIMIT,
     FeatureKind,
@@ -19,6 +20,7 @@ from django_tenant_billing.catalogue import (
     PlanSpec,
     counter_for,
     default_catalogue,
+    has_ledger,
 )
 from django_tenant_billing.catalogue_reader import read_catalogue
 from django_tenant_billing.exceptions import InvalidCatalogue
@@ -114,12 +116,45 @@ def test_a_sites_own_catalogue_is_read_with_its_defaults() -> None:
         plan(price="90071992547409.91", limits={"seats": 0}),
         edited(lambda raw: raw["features"].update({"a" * 50: raw["features"]["seats"]})),
         edited(lambda raw: raw["plans"].update({"P" * 32: raw["plans"]["FREE"]})),
+        feature(kind="happens", ledger=True, reset=Reset.DAY),
+        feature(kind="on_off", ledger=False),
+        plan(limits={"seats": {"limit": 0, "trial": MAX_LIMIT, "grace_days": MAX_GRACE_DAYS}}),
+        plan(limits={"seats": {"limit": MAX_LIMIT, "trial": 0, "grace_days": 0}, "exports": {"limit": None}}),
     ],
-    ids=["lazy", "path", "function", "long label", "no count", "days", "dear", "long slug", "long code"],
-)
+    ids=[
+        "lazy", "path", "function", "long label", "no count", "days", "dear", "long slug", "long code", "ledger",
+        "no ledger", "largest trial", "smallest trial",
+    ],
+)  # fmt: skip
 def test_what_lies_at_the_edge_is_accepted(raw: dict[str, Any]) -> None:
     with override_settings(TENANT_BILLING_CATALOGUE=raw):
         assert read_catalogue().plans
+
+
+@pytest.mark.parametrize("reset", [Reset.DAY, *(reset.value for reset in Reset if reset != "day")])
+def test_what_happens_starts_again_as_told_and_else_with_the_billing_month(reset: str) -> None:
+    with override_settings(TENANT_BILLING_CATALOGUE=feature(kind="happens", reset=reset)):
+        seats, exports = read_catalogue().features
+    assert (seats.reset, exports.reset) == (Reset(reset), Reset.WEEK)
+    with override_settings(TENANT_BILLING_CATALOGUE=feature(kind="happens")):
+        assert read_catalogue().features[0].reset is Reset.ANCHOR
+
+
+@pytest.mark.parametrize(
+    ("limit", "spec"),
+    [
+        (3, LimitSpec(3)),
+        (None, LimitSpec(None)),
+        ({"limit": 3}, LimitSpec(3)),
+        ({"limit": None, "trial": 5}, LimitSpec(None, trial_differs=True, trial_value=5)),
+        # A trial without a limit is another thing than none that differs.
+        ({"limit": 3, "trial": None}, LimitSpec(3, trial_differs=True, trial_value=None)),
+        ({"limit": 3, "grace_days": 7}, LimitSpec(3, grace_days=7)),
+    ],
+)
+def test_a_limit_is_a_number_or_says_more(limit: Any, spec: LimitSpec) -> None:
+    with override_settings(TENANT_BILLING_CATALOGUE=plan(limits={"seats": limit})):
+        assert read_catalogue().plans[0].limits == {"seats": spec}
 
 
 def test_another_fallback_plan_may_be_named() -> None:
@@ -191,6 +226,23 @@ MISTAKES: list[tuple[Any, str, str]] = [
     ),
     (feature(count=3), "features.seats.count", "3 is not a function of the organization"),
     *(
+        (feature(kind=kind, reset="day"), "features.seats.reset", 'only a feature of kind "happens" starts again')
+        for kind in ("exists", "on_off")
+    ),
+    *(
+        (
+            feature(kind="happens", reset=reset),
+            "features.seats.reset",
+            f"{reset!r} is none of anchor, month, week, day",
+        )
+        for reset in ("year", "Day", "", None, 7, ["day"])
+    ),
+    *(
+        (feature(ledger=ledger), "features.seats.ledger", f"{ledger!r} is not True or False")
+        for ledger in (1, 0, "yes", None)
+    ),
+    (feature(ledgers=True), "features.seats", "unknown entry 'ledgers'; did you mean 'ledger'?"),
+    *(
         (
             edited(lambda raw, code=code: raw["plans"].update({code: raw["plans"]["FREE"]})),  # type: ignore[misc]
             f"plans.{code}",
@@ -236,6 +288,35 @@ MISTAKES: list[tuple[Any, str, str]] = [
         )
         for limit in (-1, MAX_LIMIT + 1, True, 1.0, "10", "unlimited")
     ),
+    *(
+        (
+            plan(limits={"seats": {"limit": 1, name: value} if name == "trial" else {name: value}}),
+            f"plans.FREE.limits.seats.{name}",
+            f"{value!r} is not a whole number from 0 to 9007199254740991, or None for unlimited",
+        )
+        for name in ("limit", "trial")
+        for value in (-1, MAX_LIMIT + 1, True, "10")
+    ),
+    *(
+        (
+            plan(limits={"seats": {"limit": 1, "grace_days": days}}),
+            "plans.FREE.limits.seats.grace_days",
+            f"{days!r} is not a whole number from 0 to 366",
+        )
+        for days in (-1, 367, True, 1.0, "3", None)
+    ),
+    (plan(limits={"seats": {}}), "plans.FREE.limits.seats", "missing 'limit'"),
+    (plan(limits={"seats": {"trial": 1}}), "plans.FREE.limits.seats", "missing 'limit'"),
+    (
+        plan(limits={"seats": {"limit": 1, "grace": 1}}),
+        "plans.FREE.limits.seats",
+        "unknown entry 'grace'; did you mean 'grace_days'?",
+    ),
+    (
+        plan(limits={"seats": {"limit": 1, "trials": 1}}),
+        "plans.FREE.limits.seats",
+        "unknown entry 'trials'; did you mean 'trial'?",
+    ),
 ]
 
 
@@ -256,6 +337,14 @@ def test_the_catalogue_that_the_mistakes_were_made_in_is_right() -> None:
 
 
 # Counting what exists
+
+
+@pytest.mark.parametrize(("ledger", "kept"), [({"ledger": True}, True), ({"ledger": False}, False), ({}, False)])
+def test_settings_say_whether_a_feature_has_a_ledger(ledger: dict[str, bool], kept: bool) -> None:
+    with override_settings(TENANT_BILLING_CATALOGUE=feature(**ledger)):
+        assert has_ledger("seats") is kept
+        assert has_ledger("exports") is has_ledger("no_such_feature") is False
+    assert has_ledger("seats") is False
 
 
 @pytest.mark.parametrize("count", [COUNT_PATH, count_customers], ids=["path", "function"])

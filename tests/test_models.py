@@ -32,6 +32,7 @@ from django_tenant_billing.models import (
     Subscription,
     Usage,
     UsageCounter,
+    UsageEntry,
 )
 from django_tenant_billing.models.payments import REFERENCE_ALPHABET, new_purchase, new_reference
 from django_tenant_billing.models.statements import CONSUME, LOOK_ALL, OPEN
@@ -426,6 +427,20 @@ def test_every_row_reads_as_what_it_is(organization: Organization) -> None:
         assert str(activation(made)) == str(made.pk)
         assert str(event(made, reference="TB-1", to_status="paid")) == "TB-1 - claim paid"
         assert str(event()) == "? - claim"
+        change_limit(organization, None)
+        change_trial(organization, trial_differs=True, trial_limit_value=50, grace_days=3)
+        limit = PlanLimit.objects.get(plan="FREE", feature="invoices")
+        assert str(limit) == "FREE - invoices: unlimited, 50 on trial, 3 days of grace"
+        overriding(organization)
+        overriding(organization, limit_value=None)
+        texts = [str(override) for override in LimitOverride.objects.order_by("pk")]
+        assert texts == [f"{organization.pk} - invoices: 1", f"{organization.pk} - invoices: unlimited"]
+        hold(organization)
+        assert str(Hold.objects.get()) == f"{organization.pk} - invoices: 1 held"
+        two_keys(organization, key="other")
+        assert [str(key) for key in IdempotencyKey.objects.all()] == ["other", "k"]
+        entries = [UsageEntry(organization=organization, feature_id="invoices", change=change) for change in (3, -3, 0)]
+        assert [str(entry) for entry in entries] == [f"{organization.pk} - invoices: {c}" for c in ("+3", "-3", "+0")]
 
 
 def test_plans_limits_and_features_keep_the_order_of_the_catalogue(catalogue: None) -> None:

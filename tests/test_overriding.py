@@ -237,6 +237,7 @@ def test_an_overrides_limit_is_a_whole_number_or_none(organization: Organization
 
 def test_an_override_ends_after_it_starts(organization: Organization) -> None:
     now = clock.now()
+    times: dict[str, Any]
     for times in (
         {"starts_at": now, "ends_at": now},
         {"starts_at": now, "ends_at": now - HOUR},

@@ -103,8 +103,8 @@ def test_a_feature_that_is_on_is_answered_as_uncounted(organization: Organizatio
     subscribe(organization, "BASIC")
     grants = [quotas.consume(organization, "reports", key="k") for _time in range(2)]
     assert [(grant.replayed, grant.uncounted, grant.release()) for grant in grants] == [
-        (False, {"reports"}, False),
-        (True, {"reports"}, False),
+        (False, frozenset({"reports"}), False),
+        (True, frozenset({"reports"}), False),
     ]
 
 

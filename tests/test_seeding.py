@@ -154,6 +154,58 @@ def test_a_limit_that_somebody_edited_is_kept_unless_update_is_asked_for(edited:
     assert seed(read_catalogue(), update=True).changes == ()
 
 
+PLAIN = {"limit_value": 10, "trial_differs": False, "trial_limit_value": None, "grace_days": 0}
+
+
+@pytest.mark.parametrize(
+    ("edited", "text"),
+    [
+        ({"grace_days": 3}, "FREE - invoices: 10, 3 days of grace (catalogue: 10)"),
+        ({"trial_differs": True, "trial_limit_value": 2}, "FREE - invoices: 10, 2 on trial (catalogue: 10)"),
+        ({"trial_differs": True}, "FREE - invoices: 10, unlimited on trial (catalogue: 10)"),
+    ],
+)
+def test_a_trial_or_grace_that_somebody_edited_is_kept_unless_update_is_asked_for(
+    edited: dict[str, Any], text: str
+) -> None:
+    seed(read_catalogue())
+    limit = PlanLimit.objects.filter(plan="FREE", feature="invoices")
+    limit.update(**edited)
+    assert texts(seed(read_catalogue()), Action.KEPT) == [text]
+    assert texts(seed(read_catalogue(), update=True, dry_run=True), Action.UPDATED) == [text]
+    assert list(limit.values(*PLAIN)) == [PLAIN | edited]
+    assert texts(seed(read_catalogue(), update=True), Action.UPDATED) == [text]
+    assert list(limit.values(*PLAIN)) == [PLAIN]
+
+
+def test_a_catalogue_that_grew_a_trial_and_grace_updates_both() -> None:
+    raw = with_limit(10)
+    seeded(raw)
+    raw["plans"]["FREE"]["limits"]["invoices"] = {"limit": 10, "trial": None, "grace_days": 3}
+    text = "FREE - invoices: 10 (catalogue: 10, unlimited on trial, 3 days of grace)"
+    before = rows()
+    assert texts(seeded(raw), Action.KEPT) == texts(seeded(raw, update=True, dry_run=True), Action.UPDATED) == [text]
+    assert rows() == before
+    assert texts(seeded(raw, update=True), Action.UPDATED) == [text]
+    limit = PlanLimit.objects.get(plan="FREE", feature="invoices")
+    assert str(limit) == "FREE - invoices: 10, unlimited on trial, 3 days of grace"
+    assert seeded(raw).changes == ()
+
+
+def test_when_a_feature_starts_again_is_seeded_once_and_then_kept() -> None:
+    raw = deepcopy(dict(DEFAULT))
+    raw["features"]["api_calls"]["reset"] = "day"
+    before = rows()
+    seeded(raw, dry_run=True)
+    assert rows() == before
+    seeded(raw)
+    resets = dict(Feature.objects.values_list("slug", "reset"))
+    assert resets == dict.fromkeys(DEFAULT["features"], "anchor") | {"api_calls": "day"}
+    raw["features"]["api_calls"]["reset"] = "week"
+    seeded(raw, update=True)
+    assert Feature.objects.get(pk="api_calls").reset == "day"
+
+
 def test_update_can_set_a_limit_to_unlimited_and_back() -> None:
     seeded(with_limit(10))
     report = seeded(with_limit(None), update=True)
