@@ -237,12 +237,12 @@ def test_an_overrides_limit_is_a_whole_number_or_none(organization: Organization
 
 def test_an_override_ends_after_it_starts(organization: Organization) -> None:
     now = clock.now()
-    times: dict[str, Any]
-    for times in (
+    wrong: list[dict[str, Any]] = [
         {"starts_at": now, "ends_at": now},
         {"starts_at": now, "ends_at": now - HOUR},
         {"ends_at": now - HOUR},
-    ):
+    ]
+    for times in wrong:
         with pytest.raises(ValueError, match="An override ends after it starts"):
             give(organization, 15, **times)
     assert not LimitOverride.objects.exists()
