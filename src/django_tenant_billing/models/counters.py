@@ -20,6 +20,9 @@ from .plans import Feature
 from .rows import insert_missing
 from .statements import CONSUME, CONVERT, GIVE_BACK, HOLD, LOOK_ALL, LOOK_ONE, OPEN, TRACK
 
+ONE_ROW = {"mysql": " LIMIT 1"}
+"""There is one at most; told so, MariaDB does not go on to lock its neighbour in the index, another feature's."""
+
 
 class UsageCounterManager(models.Manager["UsageCounter"]):
     """The statements of the hot path. All read and write the primary database; False changed nothing."""
@@ -82,12 +85,13 @@ class UsageCounterManager(models.Manager["UsageCounter"]):
 
     def lock(self, organization_id: Any, feature: str, at: datetime) -> UsageCounter | None:
         """The counter of the period that ``at`` lies in, locked until the transaction ends."""
-        return (
+        rows = (
             self.using(router.db_for_write(self.model))
             .select_for_update()
             .filter(organization_id=organization_id, feature_id=feature, period_start__lte=at, period_end__gt=at)
-            .first()
         )
+        # In no order: sorting would lock its neighbour too, see ONE_ROW.
+        return next(iter(rows.order_by()[:1]), None)
 
     def close(self, organization_id: Any, at: datetime) -> None:
         """End every open period of this organization at ``at``: what happens from then on is counted afresh."""
@@ -101,7 +105,9 @@ class UsageCounterManager(models.Manager["UsageCounter"]):
     ) -> bool:
         using = router.db_for_write(self.model)
         connection = connections[using]
-        if not isinstance(statement, str):
+        if isinstance(statement, str):
+            statement += ONE_ROW.get(connection.vendor, "")
+        else:
             statement = statement[connection.vendor]
         parameters = self._parameters(connection, organization_id, feature, now, **more)
         try:
