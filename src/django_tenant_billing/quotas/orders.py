@@ -125,7 +125,8 @@ class Grant:
 
         A grant with an idempotency key is given back once however many replays hold it.
         """
-        back = {feature: n for feature, n in self.amounts.items() if n and feature not in self.uncounted}
+        # Sorted again: the amounts of a replay come out of a JSON column, which keeps no order.
+        back = {feature: n for feature, n in sorted(self.amounts.items()) if n and feature not in self.uncounted}
         if self._released or not back:
             return False
         self._released = True

@@ -104,7 +104,8 @@ class Reservation:
         )
         if not (found := list(holds)):
             raise UnknownReservation(self.key)
-        return found
+        # In the order of everybody who locks counters, which is not that of every collation.
+        return sorted(found, key=lambda hold: hold.feature_id)
 
     def _convert(self, hold: Hold, actual: int, now: datetime, *, late: bool) -> None:
         """Count what was used, in the period the units were held in."""
