@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 from django.db import connection, transaction
 from django.utils import timezone
@@ -50,7 +52,7 @@ def by_hand() -> Operation:
 
     def operation(organization: Organization) -> bool:
         now = adapt(timezone.now())
-        parameters = {
+        parameters: dict[str, Any] = {
             "organization": organization.pk, "feature": "invoices", "amount": 1, "now": now, "at": now,
             "fallback": "FREE",
         }  # fmt: skip
