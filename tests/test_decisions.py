@@ -124,6 +124,9 @@ def test_unlocks_names_the_plans_that_would_let_this_request_pass() -> None:
         ({"used": 4, "held": 6, "period_end": NOW + 9 * DAY, "hold_expires_at": NOW + DAY}, NOW + DAY),
         ({"used": 4, "held": 6, "hold_expires_at": NOW + DAY}, NOW + DAY),
         ({"used": 10, "held": 6, "hold_expires_at": NOW + DAY}, None),
+        ({"limit": 1, "used": 2, "limit_until": NOW + DAY, "period_end": NOW + 9 * DAY}, NOW + DAY),
+        ({"limit": 1, "used": 10, "limit_until": NOW + DAY, "period_end": NOW + 9 * DAY}, NOW + 9 * DAY),
+        ({"limit": 1, "used": 2, "limit_until": NOW + DAY, "plan": "RETIRED"}, None),
     ],
 )
 def test_it_says_when_the_request_could_pass_by_itself(changes: dict[str, Any], expected: datetime | None) -> None:

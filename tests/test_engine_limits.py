@@ -163,6 +163,20 @@ def test_grace_is_three_statements_more_than_a_plain_grant(soft: Organization) -
 # Trials
 
 
+def test_what_has_happened_starts_the_grace_of_a_soft_limit_and_is_counted_after_it_too(
+    organization: Organization,
+) -> None:
+    change_limit(grace_days=3)
+    quotas.track(organization, "invoices", 12)
+    ends = look(organization).grace_ends_at
+    assert ends is not None
+    with at(ends):
+        assert not quotas.check(organization, "invoices")
+        quotas.track(organization, "invoices", 3)
+        decision = refused(organization)
+    assert (decision.used, decision.grace_ends_at) == (15, ends)
+
+
 def test_a_trial_has_its_own_limit_until_it_ends(organization: Organization) -> None:
     change_limit(trial_differs=True, trial_limit_value=2)
     ends = clock.now() + 3 * DAY
@@ -170,7 +184,7 @@ def test_a_trial_has_its_own_limit_until_it_ends(organization: Organization) -> 
     quotas.consume(organization, "invoices", 2)
     decision = refused(organization)
     assert (decision.limit, decision.limit_source, decision.limit_until) == (2, LimitSource.TRIAL, ends)
-    assert decision.retry_at == decision.period_end
+    assert decision.retry_at == ends
     with at(ends):
         quotas.consume(organization, "invoices", 8)
         decision = refused(organization)

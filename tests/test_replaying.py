@@ -190,10 +190,10 @@ def test_a_key_is_never_taken_for_one_that_only_looks_alike(organization: Organi
     assert numbers(organization) == (2 if exact else 1, 0)
 
 
-@pytest.mark.parametrize("key", ["", "x" * 101, 7, b"k", True])
-def test_a_key_is_text_of_1_to_100_characters(organization: Organization, key: Any) -> None:
+@pytest.mark.parametrize("key", ["", "x" * 101, 7, b"k", True, "a\0b", "a\nb"])
+def test_a_key_is_text_of_1_to_100_printable_characters(organization: Organization, key: Any) -> None:
     for verb in VERBS:
-        with pytest.raises(ValueError, match="An idempotency key is text of 1 to 100 characters"):
+        with pytest.raises(ValueError, match="An idempotency key is text of 1 to 100 printable characters"):
             verb(organization, "invoices", key=key)
     assert numbers(organization) == (0, 0)
     assert quotas.consume(organization, "invoices", key="x" * 100).amount == 1

@@ -90,7 +90,7 @@ class Decision:
     @property
     def fits(self) -> bool:
         """Is there room for ``amount`` within the limit?"""
-        return self.limit is None or self.used + self.held + self.amount <= self.limit
+        return self._fits_under(self.limit)
 
     @property
     def in_grace(self) -> bool:
@@ -134,10 +134,19 @@ class Decision:
     @property
     def retry_at(self) -> datetime | None:
         """The earliest moment at which this request could pass by itself; None when allowed, or never by itself."""
-        if self.allowed or self.limit is None or self.amount > self.limit:
+        if self.allowed or self.limit is None:
             return None
-        waits = [self.period_end, self.hold_expires_at if self.used + self.amount <= self.limit else None]
+        waits = []
+        if self.amount <= self.limit:
+            waits.append(self.period_end)
+        if self.used + self.amount <= self.limit:
+            waits.append(self.hold_expires_at)
+        if self.limit_until is not None and self._fits_under(dict(self.offers).get(self.plan, 0)):
+            waits.append(self.limit_until)
         return min((moment for moment in waits if moment is not None), default=None)
+
+    def _fits_under(self, limit: int | None) -> bool:
+        return limit is None or self.used + self.held + self.amount <= limit
 
     @property
     def upgradable(self) -> bool:
@@ -153,8 +162,7 @@ class Decision:
         """
         if self.allowed or self.limit_source is LimitSource.OVERRIDE:
             return ()
-        needed = self.used + self.held + self.amount
-        return tuple(offer.plan for offer in self.offers if offer.limit is None or needed <= offer.limit)
+        return tuple(offer.plan for offer in self.offers if self._fits_under(offer.limit))
 
     @property
     def message(self) -> str:

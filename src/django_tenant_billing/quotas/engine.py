@@ -102,10 +102,12 @@ def persist(organization: Model, attempt: Callable[[datetime], T], features: int
 
 
 def _take(organization: Model, order: Order, now: datetime, *, hold: bool) -> Taken:
+    statement = UsageCounter.objects.hold if hold else UsageCounter.objects.consume
     amounts: dict[str, int] = {}
     uncounted = []
     for feature, amount in order.amounts.items():
-        if _in_one_statement(organization, feature, amount, now, order.when_short, hold=hold):
+        # Whatever is done when it is short, there is room for most.
+        if statement(organization.pk, feature, amount, now):
             amounts[feature] = amount
             continue
         look = _refused_or(organization, feature, amount, now, order.when_short)
@@ -115,17 +117,6 @@ def _take(organization: Model, order: Order, now: datetime, *, hold: bool) -> Ta
         else:
             amounts[feature] = take_locked(organization, look, order.when_short, now, hold=hold)
     return Taken(amounts, now, frozenset(uncounted))
-
-
-def _in_one_statement(
-    organization: Model, feature: str, amount: int, now: datetime, when_short: WhenShort, *, hold: bool
-) -> bool:
-    rows = UsageCounter.objects
-    if hold:
-        return rows.hold(organization.pk, feature, amount, now)
-    if when_short is WhenShort.ALLOW:
-        return rows.track(organization.pk, feature, amount, now)
-    return rows.consume(organization.pk, feature, amount, now)
 
 
 def _refused_or(organization: Model, feature: str, amount: int, now: datetime, when_short: WhenShort) -> Look | None:
@@ -151,7 +142,7 @@ def take_locked(
     organization: Model, look: Look, when_short: WhenShort, now: datetime, *, hold: bool = False,
     at: datetime | None = None,
 ) -> int:  # fmt: skip
-    """Count what one statement cannot decide (grace, cap, holding more than there is), on the locked row.
+    """Count what one statement cannot decide (grace, cap, allow), on the locked row.
 
     The row is that of the period that ``at``, or now, lies in. How many were taken. Raises QuotaExceeded.
     """

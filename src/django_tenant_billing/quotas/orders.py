@@ -54,8 +54,8 @@ def amounts_of(asked: Asked, amount: int) -> dict[str, int]:
     """Amounts by feature, sorted: whoever locks several counters takes them in the order of their slugs."""
     if isinstance(asked, str):
         return {asked: whole(amount)}
-    if not asked:
-        raise ValueError("Name at least one feature with its amount.")
+    if not asked or amount != 1:
+        raise ValueError("Several features carry their amounts: at least one of them, and no amount beside them.")
     return {feature: whole(asked[feature]) for feature in sorted(asked)}
 
 

@@ -28,10 +28,10 @@ def once(organization: Model, key: str, body: dict[str, Any], act: Callable[[], 
     """What ``act`` answers, the first time; the stored answer from then on. Key and count are one commit.
 
     Outside a transaction a denial is kept too; inside one it lives and dies with it. Raises QuotaExceeded as the first
-    time, KeyReused where ``body`` is another one, and ValueError for a key that is no text of 1 to 100 characters.
+    time, KeyReused where ``body`` is another one, ValueError for a key that is not 1 to 100 printable characters.
     """
-    if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY:
-        raise ValueError(f"An idempotency key is text of 1 to {MAX_KEY} characters, not {key!r}.")
+    if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY or not key.isprintable():
+        raise ValueError(f"An idempotency key is text of 1 to {MAX_KEY} printable characters, not {key!r}.")
     with transaction.atomic(using=router.db_for_write(IdempotencyKey)):
         # One request with a key at a time: the second of two finds the first one's answer.
         Usage.objects.lock(organization.pk)
