@@ -98,11 +98,12 @@ class Reservation:
         holds = (
             Hold.objects.using(router.db_for_write(Hold))
             .select_for_update()
-            .filter(organization_id=self.organization.pk, key=self.key)
+            .filter(key=self.key)
             .annotate(passed=passed)
-            .order_by("feature_id")
         )
-        if not (found := list(holds)):
+        # Not by organization: MariaDB would wait on an index over the state, and miss rows that a rival moves in it.
+        found = [hold for hold in holds.order_by() if hold.organization_id == self.organization.pk]
+        if not found:
             raise UnknownReservation(self.key)
         # In the order of everybody who locks counters, which is not that of every collation.
         return sorted(found, key=lambda hold: hold.feature_id)
