@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from typing import Any, TypeVar
 from django.db import connection, connections
 
 T = TypeVar("T")
+
+
+class ErrorInProcess(Exception):
+    """What a process of ``run_processes`` raised."""
 
 
 def run_together(number: int, work: Callable[[int], T]) -> list[T]:
@@ -49,7 +54,7 @@ def run_together(number: int, work: Callable[[int], T]) -> list[T]:
 
 
 def run_processes(number: int, work: Callable[[int], int]) -> list[int]:
-    """The same with forked processes; ``work`` returns a number."""
+    """The same with forked processes; ``work`` returns a number, and an error comes back as its text."""
     context = multiprocessing.get_context("fork")
     barrier, queue = context.Barrier(number), context.SimpleQueue()
     connections.close_all()
@@ -57,8 +62,12 @@ def run_processes(number: int, work: Callable[[int], int]) -> list[int]:
     def run(index: int) -> None:
         connection.ensure_connection()
         barrier.wait(30)
-        queue.put((index, work(index)))
-        connections.close_all()
+        try:
+            queue.put((index, work(index)))
+        except BaseException:  # handed to the test, below
+            queue.put((index, traceback.format_exc()))
+        finally:
+            connections.close_all()
 
     processes = [context.Process(target=run, args=(index,)) for index in range(number)]
     with warnings.catch_warnings():
@@ -69,6 +78,8 @@ def run_processes(number: int, work: Callable[[int], int]) -> list[int]:
     results = dict(queue.get() for _process in processes)
     for process in processes:
         process.join()
+    if errors := [result for result in results.values() if isinstance(result, str)]:
+        raise ErrorInProcess(errors[0])
     return [results[index] for index in range(number)]
 
 
@@ -101,8 +112,10 @@ def kill_at(point: KillPoint, work: Callable[[], Any]) -> bool:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:  # pragma: no cover - it dies, and its coverage with it
-        die_at(point, work)
-        os._exit(0)
+        try:
+            die_at(point, work)
+        finally:
+            os._exit(0)  # whatever happened: there is one pytest, and this is not it
     _pid, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 

@@ -13,7 +13,7 @@ from django.test import Client
 from django_tenant_billing import clock, payments, quotas
 from django_tenant_billing.models import Activation, PaymentTransaction, Subscription, UsageCounter
 from tests.folding import assert_log_folds_to_state
-from tests.races.harness import KillPoint, die_at, kill_at, points_of, run_together
+from tests.races.harness import ErrorInProcess, KillPoint, die_at, kill_at, points_of, run_processes, run_together
 from tests.races.test_payment_races import deliver, owner, paid_at_the_wallet
 from tests.testapp.models import Customer, Organization
 
@@ -148,6 +148,9 @@ def test_the_harness_hands_an_error_of_one_thread_to_the_test() -> None:
     with pytest.raises(ZeroDivisionError):
         run_together(2, work)
     assert run_together(2, lambda index: work(index + 1)) == [6, 3]
+    with pytest.raises(ErrorInProcess, match="ZeroDivisionError"):
+        run_processes(2, work)
+    assert run_processes(2, lambda index: work(index + 1)) == [6, 3]
 
 
 def test_the_harness_dies_exactly_where_it_is_told() -> None:
