@@ -31,6 +31,14 @@ def consume_with(organization: Organization, key: str, amount: int) -> int:
     return REPLAYED if grant.replayed else COUNTED
 
 
+def consume_three(organization: Organization, key: str, _index: int) -> int:
+    return consume_with(organization, key, 3)
+
+
+def consume_either(organization: Organization, key: str, index: int) -> int:
+    return consume_with(organization, key, 3 + index % 2)
+
+
 @pytest.mark.parametrize("size", [2, 16])
 def test_the_same_key_at_once_is_counted_once(
     contended: Organization, together: Together, runs: int, size: int
@@ -38,7 +46,7 @@ def test_the_same_key_at_once_is_counted_once(
     size = size_here(size)
     for run in range(runs):
         set_used(contended, "invoices", 0)
-        answers = together(size, lambda _index, run=run: consume_with(contended, f"{run}", 3))
+        answers = together(size, partial(consume_three, contended, f"{run}"))
         assert sum(answers) == COUNTED + REPLAYED * (size - 1)
         assert used(contended) == 3
 
@@ -49,7 +57,7 @@ def test_of_two_bodies_under_one_key_one_is_counted_and_the_other_refused(
     size = size_here(16)
     for run in range(runs):
         set_used(contended, "invoices", 0)
-        answers = together(size, lambda index, run=run: consume_with(contended, f"{run}", 3 + index % 2))
+        answers = together(size, partial(consume_either, contended, f"{run}"))
         assert sum(answers) == COUNTED + REPLAYED * (size // 2 - 1) + REFUSED * (size // 2)
         assert used(contended) in {3, 4}
 
@@ -60,15 +68,11 @@ def test_a_denial_at_once_is_replayed_even_when_there_is_room_again(
     size = size_here(16)
     for run in range(runs):
         set_used(contended, "invoices", 98)
-        work = partial(consume_late, contended, f"{run}")
+        work = partial(consume_three, contended, f"{run}")
         assert together(size, work) == [DENIED] * size
         set_used(contended, "invoices", 0)
         assert together(2, work) == [DENIED] * 2
         assert used(contended) == 0
-
-
-def consume_late(organization: Organization, key: str, _index: int) -> int:
-    return consume_with(organization, key, 3)
 
 
 def test_a_grant_given_back_by_all_its_replays_at_once_comes_back_once(

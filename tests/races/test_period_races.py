@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -76,7 +77,7 @@ def boundary(organization: Organization) -> datetime:
     """The end of the current period, which starts now."""
     Subscription.objects.update(anchor=clock.now())
     quotas.consume(organization, "invoices").release()
-    return UsageCounter.objects.get().period_end  # type: ignore[no-any-return]
+    return UsageCounter.objects.get().period_end
 
 
 def consume_around(organization: Organization, end: datetime, index: int, tries: int = 10) -> int:
@@ -99,7 +100,7 @@ def test_each_unit_at_a_boundary_is_counted_in_exactly_one_period(
         end = boundary(contended)
         with clock.moved(end - clock.now()):
             quotas.consume(contended, "invoices").release()
-        granted = together(size, lambda index, end=end: consume_around(contended, end, index))
+        granted = together(size, partial(consume_around, contended, end))
         old, new = UsageCounter.objects.order_by("period_start")
         assert old.period_end == end == new.period_start
         # 90 calls: 30 for the old period, 60 for the new one, of which 40 fit.
@@ -129,7 +130,7 @@ def test_calls_while_the_clock_passes_the_boundary_open_one_period_and_lose_noth
         assert new.used >= 8
 
 
-def naive_reset(organization: Organization, now: datetime) -> int:
+def naive_reset(organization: Organization, now: datetime, _index: int) -> int:
     """What a hurried developer writes: a period that is over is set to 0 and moved on, then counted in."""
     counter = UsageCounter.objects.get(organization=organization)
     if counter.period_end <= now:
@@ -145,7 +146,7 @@ def test_the_naive_version_resets_twice_at_the_boundary_and_loses_units(
     for _run in range(runs):
         UsageCounter.objects.all().delete()
         end = boundary(contended)
-        granted = together(8, lambda _index, end=end: naive_reset(contended, end))
+        granted = together(8, partial(naive_reset, contended, end))
         lost += used(contended) < sum(granted)
-        naive_reset(contended, end)  # alone, and in the middle of a period, it looks right
+        naive_reset(contended, end, 0)  # alone, and in the middle of a period, it looks right
     assert lost >= runs * 19 // 20
