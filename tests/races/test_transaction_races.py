@@ -134,7 +134,7 @@ def last_unit_for_two(organization: Organization, counted: threading.Event, inde
     return consume_many(organization, 1)
 
 
-@pytest.mark.parametrize(("statement", "granted"), [(counters.CONSUME, 1), (NAIVE_CONSUME, 2)])
+@pytest.mark.parametrize(("statement", "granted"), [(CONSUME, 1), (NAIVE_CONSUME, 2)])
 def test_a_guard_in_a_sub_select_is_not_judged_again_after_waiting(
     contended: Organization, monkeypatch: pytest.MonkeyPatch, statement: str, granted: int
 ) -> None:
