@@ -13,7 +13,7 @@ from django.db.transaction import TransactionManagementError
 from django_tenant_billing import quotas
 from django_tenant_billing.exceptions import QuotaExceeded
 from django_tenant_billing.models import UsageCounter, counters
-from django_tenant_billing.models.statements import COUNTER, ROOM
+from django_tenant_billing.models.statements import CONSUME, COUNTER, ROOM
 from django_tenant_billing.testing import set_used
 from tests.races.counting import Together, consume_many, used
 from tests.races.harness import run_together
