@@ -18,10 +18,7 @@ from ..periods import FOREVER, Period
 from .looks import Look, read_looks
 from .plans import Feature
 from .rows import insert_missing
-from .statements import CONSUME, CONVERT, GIVE_BACK, HOLD, LOOK_ALL, LOOK_ONE, OPEN, TRACK
-
-ONE_ROW = {"mysql": " LIMIT 1"}
-"""There is one at most; told so, MariaDB does not go on to lock its neighbour in the index, another feature's."""
+from .statements import CONSUME, CONVERT, GIVE_BACK, HOLD, LOOK_ALL, LOOK_ONE, OPEN, TRACK, for_one_row
 
 
 class UsageCounterManager(models.Manager["UsageCounter"]):
@@ -90,7 +87,7 @@ class UsageCounterManager(models.Manager["UsageCounter"]):
             .select_for_update()
             .filter(organization_id=organization_id, feature_id=feature, period_start__lte=at, period_end__gt=at)
         )
-        # In no order: sorting would lock its neighbour too, see ONE_ROW.
+        # In no order: sorting would lock its neighbour too, see for_one_row.
         return next(iter(rows.order_by()[:1]), None)
 
     def close(self, organization_id: Any, at: datetime) -> None:
@@ -106,7 +103,7 @@ class UsageCounterManager(models.Manager["UsageCounter"]):
         using = router.db_for_write(self.model)
         connection = connections[using]
         if isinstance(statement, str):
-            statement += ONE_ROW.get(connection.vendor, "")
+            statement = for_one_row(statement, connection.vendor)
         else:
             statement = statement[connection.vendor]
         parameters = self._parameters(connection, organization_id, feature, now, **more)

@@ -11,6 +11,8 @@ Parameters are named: ``organization``, ``feature``, ``amount``, ``fallback``; `
 
 from __future__ import annotations
 
+from functools import cache
+
 UNLIMITED = 2**63 - 1
 
 # What was bought while its paid period lasts, else the fallback.
@@ -113,3 +115,16 @@ OPEN = {
     "mysql": _OPEN.replace("<feature>", "%(feature)s")
     + "FOR UPDATE ON DUPLICATE KEY UPDATE feature_id = VALUES(feature_id)",
 }
+
+
+@cache
+def for_one_row(update: str, vendor: str) -> str:
+    """The same UPDATE of a counter, of which there is one at most, as this database locks that row alone.
+
+    MariaDB goes on to lock the neighbour in the index, another feature's, unless it found its row and is told to stop;
+    and in a small table it takes the index of the feature, where the neighbours are other organizations'.
+    """
+    if vendor != "mysql":
+        return update
+    table = "UPDATE tenant_billing_usagecounter"
+    return update.replace(table, f"{table} FORCE INDEX (tb_counter_unique)", 1) + " LIMIT 1"

@@ -19,7 +19,7 @@ from ..models import Hold, HoldState, Subscription, UsageCounter
 from ..models.looks import Look
 from ..signals import usage_warning
 from ..zones import zone_of
-from .orders import Order, WhenShort, write_ledger
+from .orders import Order, WhenShort, in_order, write_ledger
 
 T = TypeVar("T")
 
@@ -208,7 +208,8 @@ def sweep(organization: Model, feature: str) -> None:
         # Whole reservations, so that their rows share one state; in the order in which everybody locks them.
         keys = list(expired.filter(feature_id=feature).values_list("key", flat=True))
         holds = list(expired.filter(key__in=keys).order_by("key", "feature_id").select_for_update(skip_locked=skip))
-        for hold in sorted(holds, key=lambda hold: (hold.feature_id, hold.at)):
+        places = in_order(hold.feature_id for hold in holds)
+        for hold in sorted(holds, key=lambda hold: (places.index(hold.feature_id), hold.at)):
             UsageCounter.objects.convert(organization.pk, hold.feature_id, hold.amount, 0, hold.at)
         Hold.objects.using(using).filter(pk__in=[hold.pk for hold in holds]).update(
             state=HoldState.EXPIRED, finished_at=clock.now()

@@ -51,7 +51,7 @@ def order(verb: str, asked: Asked, amount: int, when_short: str, actor: Any, sub
 
 
 def amounts_of(asked: Asked, amount: int) -> dict[str, int]:
-    """Amounts by feature, sorted: whoever locks several counters takes them in the order of their slugs."""
+    """Amounts by feature, in the order in which whoever locks several counters takes them."""
     if isinstance(asked, str):
         return {asked: whole(amount)}
     if not asked or amount != 1:
@@ -126,7 +126,8 @@ class Grant:
         A grant with an idempotency key is given back once however many replays hold it.
         """
         # Sorted again: the amounts of a replay come out of a JSON column, which keeps no order.
-        back = {feature: n for feature, n in sorted(self.amounts.items()) if n and feature not in self.uncounted}
+        units = {feature: self.amounts[feature] for feature in in_order(self.amounts)}
+        back = {feature: n for feature, n in units.items() if n and feature not in self.uncounted}
         if self._released or not back:
             return False
         self._released = True

@@ -16,7 +16,7 @@ from .. import clock
 from ..exceptions import UnknownReservation
 from ..models import Hold, HoldState, UsageCounter
 from .engine import Again, Taken, look_at, persist, take, take_locked, warn
-from .orders import Asked, Grant, Order, WhenShort, order, whole, write_ledger
+from .orders import Asked, Grant, WhenShort, in_order, order, whole, write_ledger
 from .replaying import once
 
 EXPIRES_IN = timedelta(minutes=15)
@@ -105,8 +105,8 @@ class Reservation:
         found = [hold for hold in holds.order_by() if hold.organization_id == self.organization.pk]
         if not found:
             raise UnknownReservation(self.key)
-        # In the order of everybody who locks counters, which is not that of every collation.
-        return sorted(found, key=lambda hold: hold.feature_id)
+        places = in_order(hold.feature_id for hold in found)
+        return sorted(found, key=lambda hold: places.index(hold.feature_id))
 
     def _convert(self, hold: Hold, actual: int, now: datetime, *, late: bool) -> None:
         """Count what was used, in the period the units were held in."""
