@@ -9,13 +9,20 @@ import pytest
 
 from django_tenant_billing import clock, quotas
 from django_tenant_billing.exceptions import QuotaExceeded
-from django_tenant_billing.models import Hold, UsageCounter
+from django_tenant_billing.models import Hold, Subscription, UsageCounter
 from django_tenant_billing.quotas import engine
 from tests.clocks import expire_all
 from tests.testapp.models import Organization
 
 MINUTES = timedelta(minutes=1)
 OFFSETS = [-5 * MINUTES, timedelta(0), 5 * MINUTES]
+
+
+@pytest.fixture
+def settled(organization: Organization) -> Organization:
+    """An organization that came two weeks ago: minutes do not take it to another period."""
+    Subscription.objects.update(anchor=clock.now() - timedelta(days=14))
+    return organization
 
 
 def numbers(organization: Organization) -> tuple[int, int]:
@@ -26,38 +33,38 @@ def numbers(organization: Organization) -> tuple[int, int]:
 @pytest.mark.parametrize("reserved_at", OFFSETS)
 @pytest.mark.parametrize("asked_at", OFFSETS)
 def test_a_reservation_lasts_by_the_databases_clock_whatever_the_sites_says(
-    organization: Organization, reserved_at: timedelta, asked_at: timedelta
+    settled: Organization, reserved_at: timedelta, asked_at: timedelta
 ) -> None:
-    quotas.consume(organization, "invoices").release()
+    quotas.consume(settled, "invoices").release()
     with clock.moved(reserved_at):
-        reservation = quotas.reserve(organization, "invoices", 10, expires_in=2 * MINUTES)
+        reservation = quotas.reserve(settled, "invoices", 10, expires_in=2 * MINUTES)
     with clock.moved(asked_at):
-        engine.sweep(organization, "invoices")
+        engine.sweep(settled, "invoices")
         with pytest.raises(QuotaExceeded):
-            quotas.consume(organization, "invoices")
-        assert numbers(organization) == (0, 10)
+            quotas.consume(settled, "invoices")
+        assert numbers(settled) == (0, 10)
         grant = reservation.commit(4)
     assert grant is not None
     assert not grant.late
-    assert numbers(organization) == (4, 0)
+    assert numbers(settled) == (4, 0)
 
 
 @pytest.mark.parametrize("asked_at", OFFSETS)
 def test_an_expired_reservation_has_expired_whatever_the_sites_clock_says(
-    organization: Organization, asked_at: timedelta
+    settled: Organization, asked_at: timedelta
 ) -> None:
-    quotas.consume(organization, "invoices", 3)
-    reservation = quotas.reserve(organization, "invoices", 7)
+    quotas.consume(settled, "invoices", 3)
+    reservation = quotas.reserve(settled, "invoices", 7)
     expire_all()
     with clock.moved(asked_at):
         for _time in range(2):
-            engine.sweep(organization, "invoices")
-            assert numbers(organization) == (3, 0)
+            engine.sweep(settled, "invoices")
+            assert numbers(settled) == (3, 0)
         finished_at = Hold.objects.get().finished_at
         assert reservation.release() is False
-        assert quotas.consume(organization, "invoices", 7)
+        assert quotas.consume(settled, "invoices", 7)
     assert (Hold.objects.get().state, Hold.objects.get().finished_at) == ("expired", finished_at)
-    assert numbers(organization) == (10, 0)
+    assert numbers(settled) == (10, 0)
 
 
 def test_the_naive_version_lets_go_too_early_and_too_late(organization: Organization) -> None:

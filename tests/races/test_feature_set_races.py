@@ -71,8 +71,8 @@ def test_2000_calls_for_random_subsets_are_all_or_nothing_and_never_deadlock(
     assert packed(counted) == sum(granted)
     assert max(counted.values()) <= LIMIT
     assert all(held(five, slug) == 0 for slug in FEATURES)
-    # Near the end most calls were refused for want of one feature, and counted nothing of the others.
-    assert max(counted.values()) >= LIMIT - 5
+    # More was asked for than there is: calls were refused for want of one feature, and counted nothing of the others.
+    assert min(counted.values()) > LIMIT // 2
 
 
 def naive_one_by_one(organization: Organization, index: int) -> int:
