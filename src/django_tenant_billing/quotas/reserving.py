@@ -16,7 +16,7 @@ from .. import clock
 from ..exceptions import UnknownReservation
 from ..models import Hold, HoldState, UsageCounter
 from .engine import Again, Taken, look_at, persist, take, take_locked, warn
-from .orders import Asked, Grant, WhenShort, in_order, order, whole, write_ledger
+from .orders import Asked, Grant, Order, WhenShort, in_order, order, whole, write_ledger
 from .replaying import once
 
 EXPIRES_IN = timedelta(minutes=15)
