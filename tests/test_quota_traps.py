@@ -135,7 +135,7 @@ def test_a_reservation_without_expiry(organization: Organization) -> None:
     expire_all()
     assert quotas.consume(organization, "api_calls", 100)
     UsageCounter.objects.filter(feature="invoices").update(held=10)
-    assert not Hold.objects.filter(expires_at=None).exists()
+    assert not Hold.objects.filter(expires_at__isnull=True).exists()
 
 
 def test_set_usage_and_window_counters_diverge(organization: Organization) -> None:
