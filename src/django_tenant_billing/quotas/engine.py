@@ -69,7 +69,7 @@ def take(
     alone = (
         also is None
         and len(order.amounts) == 1
-        and not usage_warning.receivers  # has_listeners() takes a lock and copies
+        and not _somebody_listens()
         and not any(map(has_ledger, order.amounts))
     )
 
@@ -221,7 +221,7 @@ def warn(organization: Model, taken: dict[str, int], at: datetime, now: datetime
 
     Read while the counter's row is locked by our own UPDATE: between two that count, only one finds the crossing.
     """
-    if not usage_warning.receivers:
+    if not _somebody_listens():
         return
     for feature, amount in taken.items():
         decision = look_at(organization, feature, 1, now).decision
@@ -235,3 +235,8 @@ def warn(organization: Model, taken: dict[str, int], at: datetime, now: datetime
                 percent=crossed[-1],
             )  # fmt: skip
             transaction.on_commit(send, using=router.db_for_write(UsageCounter), robust=True)
+
+
+def _somebody_listens() -> bool:
+    # has_listeners() takes a lock and copies; where nobody ever connected that is saved.
+    return bool(usage_warning.receivers) and usage_warning.has_listeners()
