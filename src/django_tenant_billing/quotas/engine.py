@@ -67,10 +67,7 @@ def take(
     """
     # One statement is a transaction by itself. Whatever is to be kept together needs a real one.
     alone = (
-        also is None
-        and len(order.amounts) == 1
-        and not _somebody_listens()
-        and not any(map(has_ledger, order.amounts))
+        also is None and len(order.amounts) == 1 and not _somebody_listens() and not any(map(has_ledger, order.amounts))
     )
 
     def together(now: datetime) -> Taken:
