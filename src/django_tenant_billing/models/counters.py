@@ -18,7 +18,7 @@ from ..periods import FOREVER, Period
 from .looks import Look, read_looks
 from .plans import Feature
 from .rows import insert_missing
-from .statements import CONSUME, CONVERT, GIVE_BACK, HOLD, LOOK_ALL, LOOK_ONE, OPEN, TRACK, for_one_row
+from .statements import CONSUME, CONVERT, GIVE_BACK, HOLD, LOCK, LOOK_ALL, LOOK_ONE, OPEN, TRACK, for_one_row
 
 
 class UsageCounterManager(models.Manager["UsageCounter"]):
@@ -82,13 +82,10 @@ class UsageCounterManager(models.Manager["UsageCounter"]):
 
     def lock(self, organization_id: Any, feature: str, at: datetime) -> UsageCounter | None:
         """The counter of the period that ``at`` lies in, locked until the transaction ends."""
-        rows = (
-            self.using(router.db_for_write(self.model))
-            .select_for_update()
-            .filter(organization_id=organization_id, feature_id=feature, period_start__lte=at, period_end__gt=at)
-        )
-        # In no order: sorting would lock its neighbour too, see for_one_row.
-        return next(iter(rows.order_by()[:1]), None)
+        using = router.db_for_write(self.model)
+        connection = connections[using]
+        parameters = self._parameters(connection, organization_id, feature, at)
+        return next(iter(self.using(using).raw(LOCK[connection.vendor], parameters)), None)
 
     def close(self, organization_id: Any, at: datetime) -> None:
         """End every open period of this organization at ``at``: what happens from then on is counted afresh."""

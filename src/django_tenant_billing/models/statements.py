@@ -116,6 +116,15 @@ OPEN = {
     + "FOR UPDATE ON DUPLICATE KEY UPDATE feature_id = VALUES(feature_id)",
 }
 
+# By the index of the UPDATEs: two statements that came to one row by different indexes would wait for each other.
+_BY_UNIQUE = "tenant_billing_usagecounter FORCE INDEX (tb_counter_unique)"
+
+LOCK = {
+    "postgresql": f"SELECT * FROM tenant_billing_usagecounter WHERE {COUNTER} FOR UPDATE",
+    "sqlite": f"SELECT * FROM tenant_billing_usagecounter WHERE {COUNTER}",
+    "mysql": f"SELECT * FROM {_BY_UNIQUE} WHERE {COUNTER} LIMIT 1 FOR UPDATE",
+}
+
 
 @cache
 def for_one_row(update: str, vendor: str) -> str:
@@ -126,5 +135,4 @@ def for_one_row(update: str, vendor: str) -> str:
     """
     if vendor != "mysql":
         return update
-    table = "UPDATE tenant_billing_usagecounter"
-    return update.replace(table, f"{table} FORCE INDEX (tb_counter_unique)", 1) + " LIMIT 1"
+    return update.replace("tenant_billing_usagecounter", _BY_UNIQUE, 1) + " LIMIT 1"
