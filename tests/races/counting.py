@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -67,3 +68,13 @@ def naive_many(organization: Organization, tries: int, limit: int) -> int:
             UsageCounter.objects.filter(pk=counter.pk).update(used=F("used") + 1)
             granted += 1
     return granted
+
+
+def wait_for_a_waiter(answered: threading.Event) -> bool:
+    """PostgreSQL: does another connection wait for a lock, before somebody was answered without waiting?"""
+    waiting = False
+    with connection.cursor() as cursor:
+        while not waiting and not answered.is_set():
+            cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)")
+            waiting = cursor.fetchone()[0]
+    return waiting

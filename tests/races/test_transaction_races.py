@@ -15,7 +15,7 @@ from django_tenant_billing.exceptions import QuotaExceeded
 from django_tenant_billing.models import UsageCounter, counters
 from django_tenant_billing.models.statements import CONSUME, COUNTER, ROOM
 from django_tenant_billing.testing import set_used
-from tests.races.counting import Together, consume_many, used
+from tests.races.counting import Together, consume_many, used, wait_for_a_waiter
 from tests.races.harness import run_together
 from tests.testapp.models import Customer, Invoice, Organization
 
@@ -142,24 +142,21 @@ NAIVE_CONSUME = f"""UPDATE tenant_billing_usagecounter SET used = used + %(amoun
 WHERE id = (SELECT id FROM tenant_billing_usagecounter WHERE {COUNTER} AND {ROOM})"""
 
 
-def wait_for_a_waiter() -> None:
-    with connection.cursor() as cursor:
-        waiting = 0
-        while not waiting:
-            cursor.execute("SELECT COUNT(*) FROM pg_locks WHERE NOT granted")
-            waiting = cursor.fetchone()[0]
-
-
-def last_unit_for_two(organization: Organization, counted: threading.Event, index: int) -> int:
+def last_unit_for_two(
+    organization: Organization, counted: threading.Event, answered: threading.Event, index: int
+) -> int:
     """One takes it in a transaction; the other asks before that has ended, and waits."""
     if index == 0:
         with transaction.atomic():
             quotas.consume(organization, "invoices")
             counted.set()
-            wait_for_a_waiter()
+            assert wait_for_a_waiter(answered)
         return 1
     counted.wait(30)
-    return consume_many(organization, 1)
+    try:
+        return consume_many(organization, 1)
+    finally:
+        answered.set()
 
 
 @pytest.mark.parametrize(("statement", "granted"), [(CONSUME, 1), (NAIVE_CONSUME, 2)])
@@ -170,7 +167,7 @@ def test_a_guard_in_a_sub_select_is_not_judged_again_after_waiting(
         pytest.skip("The others read a sub-select of an UPDATE under the same lock.")
     monkeypatch.setattr(counters, "CONSUME", statement)
     set_used(contended, "invoices", 99)
-    assert sum(run_together(2, partial(last_unit_for_two, contended, threading.Event()))) == granted
+    assert sum(run_together(2, partial(last_unit_for_two, contended, threading.Event(), threading.Event()))) == granted
     assert used(contended) == 99 + granted
 
 

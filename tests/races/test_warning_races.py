@@ -47,7 +47,7 @@ def test_each_mark_is_announced_once_however_many_cross_it(
         consume_many(contended, 30, most=most, first=index)
         return heard.marks
 
-    for _run in range(runs):
+    for _run in range(max(runs // 2, 1)):
         set_used(contended, "invoices", 50)
         assert sum(together(8, work)) == sum(WEIGHTS.values())
         assert used(contended) == 100
