@@ -198,12 +198,15 @@ def sweep(organization: Model, feature: str) -> None:
     expired = Hold.objects.using(using).filter(
         organization_id=organization.pk, state=HoldState.HELD, expires_at__lte=clock.DatabaseNow()
     )
-    # Whoever finishes one of them at this moment may be waiting for a counter that the caller's transaction locked.
-    connection = connections[using]
-    skip = connection.in_atomic_block and connection.features.has_select_for_update_skip_locked
+    skip = connections[using].features.has_select_for_update_skip_locked
     with transaction.atomic(using=using):
-        # Whole reservations, so that their rows share one state; in the order in which everybody locks them.
+        # Whole reservations, so that their rows share one state.
         keys = list(expired.filter(feature_id=feature).values_list("key", flat=True))
+        features = expired.filter(key__in=keys).order_by().values_list("feature_id", flat=True).distinct()
+        # Whoever finishes or sweeps one of them at this moment is waited for here, at the counters, where everybody
+        # waits in one order; his reservation is left to him.
+        for slug in in_order(features):
+            UsageCounter.objects.lock(organization.pk, slug, clock.now())
         holds = list(expired.filter(key__in=keys).order_by("key", "feature_id").select_for_update(skip_locked=skip))
         places = in_order(hold.feature_id for hold in holds)
         for hold in sorted(holds, key=lambda hold: (places.index(hold.feature_id), hold.at)):
