@@ -26,7 +26,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 counting = import_module("django_tenant_billing.quotas.counting")  # the package has a function of this name
 
 FEW = 30
-"""Examples that find every planted bug, with room to spare."""
+
+ENOUGH = 300
+"""Examples that find every planted bug, with room to spare: which are drawn depends on the version of Python too."""
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_every_verb_in_any_order_does_what_the_oracle_says(site: Site, runs: int
     run(25 * runs if connection.vendor == "postgresql" else 3 * runs // 2, shrink=True)
 
 
-def test_the_few_examples_that_look_for_a_planted_bug_pass_without_one(site: Site) -> None:
+def test_a_few_of_the_examples_that_look_for_a_planted_bug_pass_without_one(site: Site) -> None:
     run(FEW)
 
 
@@ -163,4 +165,4 @@ BUGS: dict[str, Plant] = {
 def test_a_planted_bug_is_found(site: Site, monkeypatch: pytest.MonkeyPatch, plant: Plant) -> None:
     plant(monkeypatch)
     with pytest.raises(AssertionError):
-        run(FEW)
+        run(ENOUGH)
