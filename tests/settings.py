@@ -31,7 +31,12 @@ def database(kind: str) -> dict[str, Any]:
         "ENGINE": "django.db.backends.sqlite3",
         # Never memory: a live server that starts before the test database would share the connection between threads.
         "NAME": str(SCRATCH.with_suffix(".sqlite3")),
-        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 60, "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"},
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 60,
+            # Like the servers of the tests, it need not survive a power cut.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",
+        },
         # A file, not memory: races and kills need a database that several processes share.
         "TEST": {"NAME": str(SCRATCH.with_suffix(".test.sqlite3"))},
     }
