@@ -18,7 +18,9 @@ from tests.testapp.models import Organization
 
 @pytest.fixture(scope="session")
 def runs() -> int:
-    return int(os.environ.get("DTB_RACE_RUNS", "20"))
+    asked = int(os.environ.get("DTB_RACE_RUNS", "20"))
+    # SQLite has one writer at a time: its processes queue for longer than they race.
+    return max(asked // 4, 1) if connection.vendor == "sqlite" else asked
 
 
 @pytest.fixture
