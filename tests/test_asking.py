@@ -29,10 +29,8 @@ Requested = Callable[..., HttpRequest]
 
 @pytest.fixture
 def requested(organization: Organization, user: User) -> Requested:
-    def build(method: str = "GET", data: dict[str, str] | None = None) -> HttpRequest:
+    def build(method: str = "GET") -> HttpRequest:
         request = RequestFactory().generic(method, "/")
-        if data is not None:
-            request = RequestFactory().post("/", data)
         request.user = user
         request.organization = organization  # type: ignore[attr-defined]
         return request

@@ -50,7 +50,7 @@ def test_python_snippets_run(code: str, catalogue: None) -> None:
     # Models belong to an app, and must leave no trace in it.
     names = {"__name__": "tests.testapp.snippet", "env": lambda name: f"x{name}", **lists}
     with isolate_apps("tests.testapp"):
-        exec(compile(code, "snippet", "exec"), names)
+        exec(compile(code, "<snippet>", "exec"), names)
     if not code.startswith("# settings.py"):
         return
     set_here = {name: value for name, value in names.items() if name.startswith(("TENANT_BILLING_", "KHALTI_"))}
