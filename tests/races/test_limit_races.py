@@ -126,7 +126,7 @@ def test_a_limit_that_is_remembered_is_granted_from_after_the_downgrade(
     edit_limit(downgraded, CLOSED)
 
     def naive(organization: Organization) -> bool:
-        return UsageCounter.objects.track(organization.pk, "invoices", 1, clock.now()) and remembered == OPEN
+        return UsageCounter.objects.convert(organization.pk, "invoices", 0, 1, clock.now()) and remembered == OPEN
 
     gate = Gate(edit_limit, downgraded, cycles=1)
     assert sum(together(WRITERS + CONSUMERS, partial(act, gate, naive))) > VIOLATION

@@ -18,7 +18,7 @@ from ..periods import FOREVER, Period
 from .looks import Look, read_looks
 from .plans import Feature
 from .rows import insert_missing
-from .statements import CONSUME, CONVERT, GIVE_BACK, HOLD, LOCK, LOOK_ALL, LOOK_ONE, OPEN, TRACK, for_one_row
+from .statements import CONSUME, CONVERT, GIVE_BACK, HOLD, LOCK, LOOK_ALL, LOOK_ONE, OPEN, for_one_row
 
 
 class UsageCounterManager(models.Manager["UsageCounter"]):
@@ -32,16 +32,15 @@ class UsageCounterManager(models.Manager["UsageCounter"]):
         """Reserve ``amount`` units if the limit in force leaves room."""
         return self._execute(HOLD, organization_id, feature, now, amount=amount)
 
-    def track(self, organization_id: Any, feature: str, amount: int, at: datetime) -> bool:
-        """Count ``amount`` units in the period that ``at`` lies in, room or not; False where it has no counter."""
-        return self._execute(TRACK, organization_id, feature, clock.now(), amount=amount, at=at)
-
     def give_back(self, organization_id: Any, feature: str, amount: int, at: datetime) -> bool:
         """Take ``amount`` units off the period that ``at`` lies in; False where less than that is counted there."""
         return self._execute(GIVE_BACK, organization_id, feature, clock.now(), amount=amount, at=at)
 
     def convert(self, organization_id: Any, feature: str, held: int, used: int, at: datetime) -> bool:
-        """Turn ``held`` units of the period that ``at`` lies in into ``used`` ones, without asking for room."""
+        """Turn ``held`` units of the period that ``at`` lies in into ``used`` ones, without asking for room.
+
+        False where it has no counter, or holds less.
+        """
         return self._execute(CONVERT, organization_id, feature, clock.now(), amount=used, held=held, at=at)
 
     def look(

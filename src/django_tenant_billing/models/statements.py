@@ -46,8 +46,6 @@ SET used = used + %(amount)s, updated_at = %(now)s, grace_ends_at = NULL WHERE {
 HOLD = f"""UPDATE tenant_billing_usagecounter
 SET held = held + %(amount)s, updated_at = %(now)s, grace_ends_at = NULL WHERE {COUNTER} AND {ROOM}"""
 
-TRACK = f"UPDATE tenant_billing_usagecounter SET used = used + %(amount)s, updated_at = %(now)s WHERE {COUNTER}"
-
 GIVE_BACK = f"""UPDATE tenant_billing_usagecounter SET used = used - %(amount)s, updated_at = %(now)s
 WHERE {COUNTER} AND used >= %(amount)s"""
 

@@ -119,7 +119,7 @@ class Reservation:
         if UsageCounter.objects.convert(pk, feature, held, actual, hold.at) or not actual:
             return
         # A purchase at the very moment of holding closed that period: what happened is counted in this one.
-        if not UsageCounter.objects.track(pk, feature, actual, now):
+        if not UsageCounter.objects.convert(pk, feature, 0, actual, now):
             raise Again(look_at(self.organization, feature, actual, now))
 
     def _finish(self, hold: Hold, state: HoldState) -> None:
