@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from django.db import connections, router, transaction
+from django.db import OperationalError, connections, router, transaction
 from django.db.models import F, Model
 
 from .. import clock
@@ -95,6 +95,12 @@ def persist(organization: Model, attempt: Callable[[datetime], T], features: int
         except Again as again:
             look = again.look
             prepare(organization, look, now)
+        except OperationalError:
+            # Our savepoint took back our part; swallowed, the error would let the site commit the rest.
+            using = router.db_for_write(UsageCounter)
+            if connections[using].in_atomic_block:
+                transaction.set_rollback(rollback=True, using=using)
+            raise
     raise QuotaContended(look.decision.feature, tries)
 
 
