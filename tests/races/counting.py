@@ -59,15 +59,14 @@ def consume_many(
     return granted
 
 
-def naive_many(organization: Organization, tries: int, limit: int) -> int:
+def naive_consume(organization: Organization, limit: int, looked: Callable[[], object], _index: int) -> int:
     """What a hurried developer writes: read, compare, then count."""
-    granted = 0
-    for _try in range(tries):
-        counter = UsageCounter.objects.get(organization=organization, feature="invoices")
-        if counter.used + 1 <= limit:
-            UsageCounter.objects.filter(pk=counter.pk).update(used=F("used") + 1)
-            granted += 1
-    return granted
+    counter = UsageCounter.objects.get(organization=organization, feature="invoices")
+    looked()
+    if counter.used + 1 > limit:
+        return 0
+    UsageCounter.objects.filter(pk=counter.pk).update(used=F("used") + 1)
+    return 1
 
 
 def wait_for_a_waiter(answered: threading.Event) -> bool:

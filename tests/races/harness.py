@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import connection, connections
@@ -81,6 +82,13 @@ def run_processes(number: int, work: Callable[[int], int]) -> list[int]:
     if errors := [result for result in results.values() if isinstance(result, str)]:
         raise ErrorInProcess(errors[0])
     return [results[index] for index in range(number)]
+
+
+def meeting(number: int) -> Callable[[], object]:
+    """Where so many wait for each other, in threads and in forked processes: what a negative control calls between its
+    read and its write, so that it fails every time and not when the machine is in the mood.
+    """
+    return partial(multiprocessing.get_context("fork").Barrier(number).wait, 30)
 
 
 @dataclass(frozen=True)
