@@ -14,7 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from django_tenant_billing import clock, quotas
 from django_tenant_billing.catalogue import DEFAULT
 from django_tenant_billing.decisions import Decision
-from django_tenant_billing.models import Hold, HoldState, PlanLimit, UsageCounter
+from django_tenant_billing.models import Hold, HoldState, PlanLimit, Subscription, UsageCounter
+from django_tenant_billing.periods import Interval, add, extended
 from tests.testapp.models import Organization
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -76,3 +77,17 @@ def with_ledger(*features: str) -> dict[str, Any]:
     for feature in features:
         raw["features"][feature]["ledger"] = True
     return raw
+
+
+def put_on(subscription: Subscription, plan: str, interval: Interval, count: int, now: datetime) -> None:
+    """What a purchase does to the row: the plan in force gets a later end, another one begins now, lower ones too."""
+    if subscription.plan_id == plan and subscription.period_end is not None and subscription.period_end > now:
+        subscription.period_end = extended(
+            subscription.anchor, subscription.period_end, interval, count, subscription.zone
+        )
+    else:
+        UsageCounter.objects.close(subscription.organization_id, now)
+        subscription.plan_id, subscription.anchor, subscription.period_start = plan, now, now
+        subscription.period_end = add(now, interval, count, subscription.zone)
+    subscription.trial_ends_at = None
+    subscription.save()

@@ -18,6 +18,7 @@ from django_tenant_billing.catalogue import (
     FeatureSpec,
     LimitSpec,
     PlanSpec,
+    PriceSpec,
     counter_for,
     default_catalogue,
     has_ledger,
@@ -31,7 +32,13 @@ COUNT_PATH = "tests.testapp.models.count_customers"
 SMALL: dict[str, Any] = {
     "features": {
         "seats": {"singular": "seat", "plural": "seats", "kind": "exists"},
-        "exports": {"singular": "export", "plural": "exports", "kind": "happens", "reset": "week"},
+        "exports": {
+            "singular": "export",
+            "plural": "exports",
+            "kind": "happens",
+            "reset": "week",
+            "kept_in_grace": False,
+        },
     },
     "plans": {
         "FREE": {"price": 0, "limits": {"seats": 1}},
@@ -41,6 +48,8 @@ SMALL: dict[str, Any] = {
             "currency": "USD",
             "interval": "year",
             "interval_count": 2,
+            "more_prices": [{"price": "1.50", "currency": "USD"}],
+            "grace_days": 3,
             "limits": {"seats": None, "exports": {"limit": MAX_LIMIT, "trial": 5, "grace_days": 7}},
         },
     },
@@ -73,10 +82,10 @@ def test_the_packages_own_catalogue_is_that_of_the_contract() -> None:
         ("api_calls", "API call", "happens"),
         ("reports", "report", "on_off"),
     ]
-    assert [(p.code, p.price_minor, p.currency, p.interval, p.interval_count) for p in catalogue.plans] == [
-        ("FREE", 0, "NPR", "month", 1),
-        ("BASIC", 100000, "NPR", "month", 1),
-        ("PRO", 390000, "NPR", "month", 1),
+    assert [(plan.code, plan.prices, plan.grace_days) for plan in catalogue.plans] == [
+        ("FREE", (PriceSpec(0, "NPR", Interval.MONTH, 1),), 0),
+        ("BASIC", (PriceSpec(100000, "NPR", Interval.MONTH, 1),), 0),
+        ("PRO", (PriceSpec(390000, "NPR", Interval.MONTH, 1),), 0),
     ]
     assert [tuple((slug, limit.value) for slug, limit in p.limits.items()) for p in catalogue.plans] == [
         (("invoices", 10), ("customers", 5), ("team_members", 1), ("api_calls", 100), ("reports", 0)),
@@ -89,16 +98,31 @@ def test_a_sites_own_catalogue_is_read_with_its_defaults() -> None:
     with override_settings(TENANT_BILLING_CATALOGUE=SMALL):
         catalogue = read_catalogue()
     assert catalogue.features == (
-        FeatureSpec(slug="seats", singular="seat", plural="seats", kind=FeatureKind.EXISTS, reset=Reset.ANCHOR),
-        FeatureSpec(slug="exports", singular="export", plural="exports", kind=FeatureKind.HAPPENS, reset=Reset.WEEK),
+        FeatureSpec(
+            slug="seats",
+            singular="seat",
+            plural="seats",
+            kind=FeatureKind.EXISTS,
+            reset=Reset.ANCHOR,
+            kept_in_grace=True,
+        ),
+        FeatureSpec(
+            slug="exports",
+            singular="export",
+            plural="exports",
+            kind=FeatureKind.HAPPENS,
+            reset=Reset.WEEK,
+            kept_in_grace=False,
+        ),
     )
     assert catalogue.plans == (
         PlanSpec(
-            code="FREE", name="FREE", price_minor=0, currency="NPR", interval=Interval.MONTH, interval_count=1,
+            code="FREE", name="FREE", prices=(PriceSpec(0, "NPR", Interval.MONTH, 1),), grace_days=0,
             limits={"seats": LimitSpec(1)},
         ),
         PlanSpec(
-            code="Team-2", name="Team", price_minor=1250, currency="USD", interval=Interval.YEAR, interval_count=2,
+            code="Team-2", name="Team", grace_days=3,
+            prices=(PriceSpec(1250, "USD", Interval.YEAR, 2), PriceSpec(150, "USD", Interval.MONTH, 1)),
             limits={"seats": LimitSpec(None), "exports": LimitSpec(MAX_LIMIT, True, 5, 7)},
         ),
     )  # fmt: skip
@@ -167,6 +191,16 @@ def test_another_fallback_plan_may_be_named() -> None:
 
 
 MISTAKES: list[tuple[Any, str, str]] = [
+    (feature(kept_in_grace=1), "features.seats.kept_in_grace", "1 is not True or False"),
+    (plan(grace_days=367), "plans.FREE.grace_days", "367 is not a whole number from 0 to 366"),
+    (plan(more_prices={}), "plans.FREE.more_prices", "this must be a list"),
+    (plan(more_prices=[{}]), "plans.FREE.more_prices.0", "missing 'price'"),
+    (
+        plan(more_prices=[{"price": 1.5}]),
+        "plans.FREE.more_prices.0.price",
+        "1.5 is not money: write it as an int, a Decimal or a string",
+    ),
+    (plan(more_prices=[{"price": 1}]), "plans.FREE.more_prices", "two prices for the same time in the same currency"),
     ([], "top level", "this must be a dictionary"),
     ({}, "top level", "missing 'features', 'plans'"),
     ({"features": {}}, "top level", "missing 'plans'"),

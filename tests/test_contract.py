@@ -19,7 +19,14 @@ from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.exceptions import CallbackRejected, QuotaExceeded
 from django_tenant_billing.gateways.khalti import KhaltiGateway
 from django_tenant_billing.gateways.registry import gateway_aliases, get_gateway
-from django_tenant_billing.models import PaymentTransaction, PlanLimit, PlanPrice, Subscription, Usage
+from django_tenant_billing.models import (
+    PaymentTransaction,
+    PlanLimit,
+    PlanPrice,
+    Subscription,
+    SubscriptionEvent,
+    Usage,
+)
 from django_tenant_billing.testing import set_used, subscribe
 from tests.test_payments import pay, start
 from tests.testapp.models import Organization
@@ -214,7 +221,13 @@ def test_subscriptions_are_in_the_admin_and_can_be_moved_by_staff(staff: Client,
     subscription = Subscription.objects.get()
     assert "Himal Traders" in staff.get("/admin/tenant_billing/subscription/").content.decode()
     url = f"/admin/tenant_billing/subscription/{subscription.pk}/change/"
-    assert staff.post(url, {"plan": "PRO", "period_end_0": "", "period_end_1": ""}).status_code == 302
+    form = {"plan": "PRO", "period_end_0": "", "period_end_1": "", "reason": "an old friend"}
+    assert staff.post(url, form).status_code == 302
+    event = SubscriptionEvent.objects.get()
+    assert (event.change, event.reason) == ("comped", "an old friend")
+    Subscription.objects.update(credit_minor=123_456_750, credit_currency="NPR")
+    assert "NPR 12,34,567.50" in staff.get(url).content.decode()
+    assert event.actor in staff.get("/admin/tenant_billing/subscriptionevent/").content.decode()
     assert quotas.check(organization, "customers").limit is None
 
 
@@ -246,12 +259,12 @@ def test_plans_features_and_limits_can_be_edited_but_not_what_a_feature_is(staff
     assert 'name="kind"' not in page
 
 
-def test_prices_are_typed_in_rupees_and_an_end_before_the_start_is_explained(
+def test_prices_are_typed_in_rupees_and_an_end_that_is_past_is_explained(
     staff: Client, organization: Organization
 ) -> None:
     price = PlanPrice.objects.get(plan="PRO")
     form = {
-        "code": "PRO", "name": "Pro", "position": "2", "is_active": "on",
+        "code": "PRO", "name": "Pro", "position": "2", "is_active": "on", "grace_days": "3",
         "prices-TOTAL_FORMS": "2", "prices-INITIAL_FORMS": "1", "prices-0-id": str(price.pk), "prices-0-plan": "PRO",
         "prices-0-amount": "4200.50", "prices-0-currency": "NPR", "prices-0-interval": "month",
         "prices-0-interval_count": "1", "prices-0-is_default": "True",
@@ -268,7 +281,7 @@ def test_prices_are_typed_in_rupees_and_an_end_before_the_start_is_explained(
     subscription = Subscription.objects.get()
     url = f"/admin/tenant_billing/subscription/{subscription.pk}/change/"
     page = staff.post(url, {"plan": "PRO", "period_end_0": "2001-01-01", "period_end_1": "00:00:00"})
-    assert "Name a moment after the period" in page.content.decode()
+    assert "Name a moment that is still to come." in page.content.decode()
 
 
 def test_subscription_and_usage_go_with_their_organization_and_not_alone(

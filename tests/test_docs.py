@@ -16,7 +16,9 @@ from django.core.management import get_commands
 from django.test import Client, override_settings
 from django.test.utils import isolate_apps
 
+from django_tenant_billing import subscriptions
 from django_tenant_billing.conf import SETTING_NAMES
+from django_tenant_billing.models import Subscription, SubscriptionEvent
 from django_tenant_billing.testing import set_used
 from tests.testapp.models import Organization
 
@@ -60,6 +62,23 @@ def test_python_snippets_run(code: str, catalogue: None) -> None:
     fallback = {"TENANT_BILLING_PUBLIC_BASE_URL": "https://a.test", "TENANT_BILLING_MODE": "sandbox"}
     with override_settings(**{**fallback, **set_here}):
         assert [message.id for message in run_checks(tags=["tenant_billing"])] == []
+
+
+def test_what_is_said_of_subscriptions_is_what_they_do(organization: Organization) -> None:
+    Subscription.objects.update(credit_minor=2 * 390_000, credit_currency="NPR")
+    subscriptions.buy_with_credit(organization, "PRO", actor="payer")
+    names: dict[str, Any] = {}
+    for code in re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "subscriptions.md").read_text(), re.M | re.S):
+        exec(compile(code, "<snippet>", "exec"), names)
+    set_used(organization, "customers", 51)
+    offer = names["confirm"](organization, "BASIC")
+    assert (offer["due"], offer["credit"], offer["too_many"]) == (0, 100_000, ["customers"])
+    assert names["standing"](organization)["state"] == "active"
+    names["what_people_do"](organization)
+    changes = [event.change for event in SubscriptionEvent.objects.all()]
+    assert changes == [
+        "started", "canceled", "resumed", "change_scheduled", "change_undone", "renewed", "comped",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("code", blocks("console"))

@@ -35,6 +35,7 @@ from django_tenant_billing.models import (
     UsageEntry,
 )
 from django_tenant_billing.models.payments import REFERENCE_ALPHABET, new_purchase, new_reference
+from django_tenant_billing.models.purchases import Terms, buy
 from django_tenant_billing.models.statements import CONSUME, LOOK_ALL, OPEN
 from django_tenant_billing.periods import FOREVER, Interval, Period
 from django_tenant_billing.states import SETTLED, PaymentState
@@ -82,10 +83,12 @@ def counter(organization: Organization, **changes: Any) -> UsageCounter:
 
 
 def activation(payment: PaymentTransaction, **changes: Any) -> Activation:
-    values = {"purchase": payment.purchase, "at": NOW, "before_plan": "FREE", "before_anchor": NOW} | changes
-    return Activation.objects.create(
-        payment=payment, before_period_start=NOW, after_period_start=NOW, after_period_end=LATER, **values
-    )
+    values = {"purchase": payment.purchase, "at": NOW, "starts_at": NOW, "ends_at": LATER, "value_minor": 390000}
+    return Activation.objects.create(payment=payment, plan="PRO", currency="NPR", **values | changes)
+
+
+def one_activation(organization: Organization, **changes: Any) -> Activation:
+    return activation(payment(organization), **changes)
 
 
 # What must never be
@@ -225,6 +228,33 @@ NEVER: dict[str, tuple[list[Act], list[Act]]] = {
     "tb_subscription_period_ordered": (
         [lambda o: change_subscription(o, period_end=NOW), lambda o: change_subscription(o, period_end=NOW - INSTANT)],
         [lambda o: change_subscription(o, period_end=NOW + INSTANT), lambda o: change_subscription(o, period_end=None)],
+    ),
+    "tb_subscription_next_ordered": (
+        [
+            lambda o: change_subscription(o, period_end=LATER, next_plan="PRO", next_period_end=LATER),
+            lambda o: change_subscription(o, period_end=LATER, next_period_end=LATER + INSTANT),
+        ],
+        [lambda o: change_subscription(o, period_end=LATER, next_plan="PRO", next_period_end=LATER + INSTANT)],
+    ),
+    "tb_subscription_next_comes": (
+        [lambda o: change_subscription(o, next_plan="PRO")],
+        [lambda o: change_subscription(o, period_end=LATER, next_plan="PRO")],
+    ),
+    "tb_subscription_credit_not_negative": (
+        [lambda o: change_subscription(o, credit_minor=-1)],
+        [lambda o: change_subscription(o, credit_minor=0)],
+    ),
+    "tb_activation_ordered": (
+        [lambda o: one_activation(o, ends_at=NOW)],
+        [lambda o: one_activation(o, ends_at=NOW + INSTANT)],
+    ),
+    "tb_activation_credited": (
+        [lambda o: one_activation(o, credited_minor=-1), lambda o: one_activation(o, credited_minor=390001)],
+        [lambda o: one_activation(o, credited_minor=0), lambda o: one_activation(o, credited_minor=390000)],
+    ),
+    "tb_payment_credit_not_negative": (
+        [lambda o: payment(o, credit_minor=-1)],
+        [lambda o: payment(o, credit_minor=0)],
     ),
     "tb_counter_unique": (
         [lambda o: two_counters(o, period_end=LATER + INSTANT)],
@@ -375,7 +405,7 @@ def test_a_line_of_the_log_is_written_once_and_never_changed(organization: Organ
         ),
         lambda: PaymentEvent(pk=line.pk, gateway="khalti", kind="claim", at=NOW).save(),
     ):
-        with pytest.raises(AppendOnly, match="The payment log is append-only: write a new event instead"):
+        with pytest.raises(AppendOnly, match="This log is append-only: write a new event instead"):
             change()
     assert PaymentEvent.objects.get().detail == "as it was"
 
@@ -424,7 +454,7 @@ def test_every_row_reads_as_what_it_is(organization: Organization) -> None:
         assert str(made) == "TB-1 - PRO - paid"
         assert (made.amount, made.formatted_amount) == (Decimal("1234567.50"), "NPR 12,34,567.50")
         assert PlanPrice.objects.get(plan="PRO").amount == 3900
-        assert str(activation(made)) == str(made.pk)
+        assert str(activation(made)) == "PRO - 2026-01-31 - " + f"{LATER:%Y-%m-%d}"
         assert str(event(made, reference="TB-1", to_status="paid")) == "TB-1 - claim paid"
         assert str(event()) == "? - claim"
         change_limit(organization, None)
@@ -476,9 +506,9 @@ def test_prices_subscriptions_and_usage_have_an_order_too(organization: Organiza
     assert list(UsageCounter.objects.all()) == [late, early]
 
 
-def test_every_model_has_an_order_or_is_reached_through_its_payment_and_is_named_in_the_admin() -> None:
+def test_every_model_has_an_order_and_is_named_in_the_admin() -> None:
     for model in OURS:
-        assert model._meta.ordering or model is Activation
+        assert model._meta.ordering
         assert str(model._meta.verbose_name)
         assert str(model._meta.verbose_name_plural)
 
@@ -645,6 +675,13 @@ def test_closing_ends_what_resets_and_drops_what_would_be_empty(organization: Or
 # Subscriptions
 
 
+def bought(
+    row: Subscription, plan: str, now: datetime, interval: Interval = Interval.MONTH, intervals: int = 1
+) -> Activation:
+    with transaction.atomic():
+        return buy(row, Terms(plan, 100, "NPR", interval, intervals), now, paid_minor=100, actor="test")
+
+
 def test_what_was_bought_holds_while_its_period_lasts_and_the_fallback_after(organization: Organization) -> None:
     subscription = subscribe(organization, "PRO", until=LATER)
     assert subscription.plan_in_force(LATER - INSTANT) == "PRO"
@@ -655,25 +692,25 @@ def test_what_was_bought_holds_while_its_period_lasts_and_the_fallback_after(org
 def test_buying_from_free_starts_a_period_now_and_renewing_early_only_moves_its_end(organization: Organization) -> None:
     counter(organization, period_start=NOW - timedelta(days=3), used=10)
     subscription = Subscription.objects.get()
-    subscription.extend("PRO", Interval.MONTH, 1, NOW)
+    bought(subscription, "PRO", NOW)
     subscription.refresh_from_db()
     assert (subscription.plan_id, subscription.anchor, subscription.period_start) == ("PRO", NOW, NOW)
     assert subscription.period_end == datetime(2026, 2, 28, 12, 0, tzinfo=UTC)
     assert UsageCounter.objects.get().period_end == NOW
-    subscription.extend("PRO", Interval.MONTH, 1, NOW + timedelta(days=5))
+    bought(subscription, "PRO", NOW + timedelta(days=5))
     subscription.refresh_from_db()
     assert (subscription.anchor, subscription.period_start) == (NOW, NOW)
     assert subscription.period_end == datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("plan", "days"), [("PRO", 30), ("BASIC", 5)], ids=["late", "another plan"])
-def test_renewing_late_or_changing_the_plan_starts_a_period_now(
-    organization: Organization, plan: str, days: int
+@pytest.mark.parametrize(("first", "plan", "days"), [("PRO", "PRO", 30), ("BASIC", "PRO", 5)], ids=["late", "higher"])
+def test_renewing_late_or_upgrading_starts_a_period_now(
+    organization: Organization, first: str, plan: str, days: int
 ) -> None:
     subscription = Subscription.objects.get()
-    subscription.extend("PRO", Interval.MONTH, 1, NOW)
+    bought(subscription, first, NOW)
     then = NOW + timedelta(days=days)
-    subscription.extend(plan, Interval.DAY, 10, then)
+    bought(subscription, plan, then, Interval.DAY, 10)
     subscription.refresh_from_db()
     assert (subscription.plan_id, subscription.anchor, subscription.period_start) == (plan, then, then)
     assert subscription.period_end == then + timedelta(days=10)
@@ -695,7 +732,7 @@ def test_bought_months_follow_the_calendar_of_the_organization(
     settings.TENANT_BILLING_ORGANIZATION_TIME_ZONE = zone and (lambda organization: zones[organization.pk])
     for end in ends:
         subscription = Subscription.objects.get()
-        subscription.extend("PRO", Interval.MONTH, 1, datetime(2026, 1, 30, 20, 0, tzinfo=UTC))
+        bought(subscription, "PRO", datetime(2026, 1, 30, 20, 0, tzinfo=UTC))
         subscription.refresh_from_db()
         assert subscription.period_end == datetime.fromisoformat(end).replace(tzinfo=UTC)
 
@@ -703,12 +740,11 @@ def test_bought_months_follow_the_calendar_of_the_organization(
 def test_the_organization_is_read_for_its_zone_only_where_the_setting_asks(
     organization: Organization, settings: Any, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    subscribe(organization, "PRO", until=LATER)
-    for function, queries in ((None, 1), (lambda _organization: "UTC", 2)):
+    for function, queries in ((None, 0), (lambda _organization: "UTC", 1)):
         settings.TENANT_BILLING_ORGANIZATION_TIME_ZONE = function
         subscription = Subscription.objects.get()
         with django_assert_num_queries(queries):
-            subscription.extend("PRO", Interval.MONTH, 1, NOW)
+            assert subscription.zone is not None
 
 
 def test_a_zone_that_is_none_extends_nothing(organization: Organization, settings: Any) -> None:
@@ -716,7 +752,7 @@ def test_a_zone_that_is_none_extends_nothing(organization: Organization, setting
     counter(organization, used=3)
     before = Subscription.objects.values().get()
     with pytest.raises(ImproperlyConfigured, match="returned None for <Organization"):
-        Subscription.objects.get().extend("PRO", Interval.MONTH, 1, NOW)
+        bought(Subscription.objects.get(), "PRO", NOW)
     assert Subscription.objects.values().get() == before
     assert UsageCounter.objects.get().period_end == LATER
 
@@ -751,9 +787,9 @@ def test_a_paid_payment_puts_its_organization_on_its_plan_once(
     signals.plan_activated.disconnect(listener)
     assert (told, nothing) == ([made], [])
     after = Subscription.objects.get()
-    assert (after.plan_id, after.period_end) == ("PRO", first.after_period_end)
-    assert (first.before_plan, first.before_anchor, first.before_period_end) == ("FREE", before.anchor, None)
-    assert first.after_period_start == after.period_start > before.period_start
+    assert (after.plan_id, after.period_start, after.period_end) == ("PRO", first.starts_at, first.ends_at)
+    assert after.period_start > before.period_start
+    assert (first.plan, first.value_minor, first.spent_credit_minor) == ("PRO", made.amount_minor, 0)
     assert Activation.objects.get() == first
     assert made.status == "paid"
 

@@ -28,7 +28,15 @@ from django_tenant_billing.exceptions import (
 )
 from django_tenant_billing.gateways.base import Claim, Outcome, Proof
 from django_tenant_billing.gateways.khalti import KhaltiGateway
-from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction, Plan, PlanPrice, Subscription
+from django_tenant_billing.models import (
+    Activation,
+    PaymentEvent,
+    PaymentTransaction,
+    Plan,
+    PlanPrice,
+    Subscription,
+    SubscriptionEvent,
+)
 from django_tenant_billing.models.log import short
 from django_tenant_billing.states import CHECK_AFTER, PaymentState
 from django_tenant_billing.testing import subscribe
@@ -184,8 +192,8 @@ def test_a_proved_payment_activates_its_plan_once_however_often_it_is_settled(
         assert settled.status == "paid"
     assert plan_of(organization) == "PRO"
     activation = Activation.objects.get()
-    assert (activation.payment_id, activation.before_plan) == (payment.pk, "FREE")
-    assert str(activation) == str(payment.pk)
+    assert (activation.payment_id, activation.plan) == (payment.pk, "PRO")
+    assert str(activation) == f"PRO - {activation.starts_at:%Y-%m-%d} - {activation.ends_at:%Y-%m-%d}"
     assert kinds(payment) == ["started:created", "moved:initiated", "asked:", "proof:Completed", "moved:paid"]
     settled.refresh_from_db()
     assert (settled.next_check_at, settled.leased_until) == (None, None)
@@ -406,6 +414,69 @@ def test_a_late_payment_for_what_ended_meanwhile_is_applied(simulator: Server, o
     with clock.moved(timedelta(days=40)):
         assert payments.settle(cheap).status == "paid"
         assert plan_of(organization) == "BASIC"
+
+
+def bought(organization: Organization, server: Server, plan: str) -> PaymentTransaction:
+    payment = start(organization, plan)
+    pay(server, payment)
+    return payments.settle(payment)
+
+
+def test_an_upgrade_costs_what_credit_leaves(simulator: Server, organization: Organization) -> None:
+    bought(organization, simulator, "BASIC")
+    payment = start(organization, "PRO")
+    # All days of BASIC are still to come, today with them.
+    assert (payment.amount_minor, payment.credit_minor) == (290_000, 100_000)
+    pay(simulator, payment)
+    with clock.moved(timedelta(days=2)):
+        # Two days of the credit are gone meanwhile. What was agreed holds.
+        assert payments.settle(payment).status == "paid"
+        assert plan_of(organization) == "PRO"
+    made = Activation.objects.get(payment=payment)
+    assert made.value_minor == 290_000 + made.spent_credit_minor < 390_000
+
+
+def test_credit_that_was_spent_meanwhile_is_not_spent_again(simulator: Server, organization: Organization) -> None:
+    Plan.objects.create(code="MAX", name="Max", position=9)
+    PlanPrice.objects.create(plan_id="MAX", amount_minor=600_000, is_default=True)
+    Subscription.objects.update(credit_minor=50_000, credit_currency="NPR")
+    first, second = start(organization, "PRO"), start(organization, "MAX")
+    assert (first.credit_minor, second.credit_minor) == (50_000, 50_000)
+    for payment in (second, first):
+        pay(simulator, payment)
+    assert payments.settle(second).status == "paid"
+    PaymentTransaction.objects.filter(pk=first.pk).update(created_at=clock.now())
+    late = payments.settle(first)
+    assert (late.status, late.detail) == ("review", "credit_gone")
+    assert plan_of(organization) == "MAX"
+
+
+def test_a_payment_for_what_is_no_longer_for_sale_to_the_organization_waits_for_a_person(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization, "BASIC")
+    subscribe(organization, "PRO")
+    pay(simulator, payment)
+    late = payments.settle(payment)
+    assert (late.status, late.detail) == ("review", "not_for_sale")
+
+
+def test_nothing_is_paid_where_credit_pays_for_all(simulator: Server, organization: Organization) -> None:
+    Subscription.objects.update(credit_minor=390_000, credit_currency="NPR")
+    with pytest.raises(NotForSale, match="nothing has to be paid"):
+        start(organization, "PRO")
+    assert not PaymentTransaction.objects.exists()
+
+
+def test_another_price_of_a_plan_can_be_paid(simulator: Server, organization: Organization) -> None:
+    year = PlanPrice.objects.create(plan_id="PRO", amount_minor=3_900_000, interval="year")
+    payment, _checkout = payments.start(organization, "PRO", "khalti", base_url=BASE, price=year)
+    pay(simulator, payment)
+    payments.settle(payment)
+    made = Activation.objects.get(payment=payment)
+    assert (made.ends_at - made.starts_at).days in (365, 366)
+    # Nobody is known to have started it.
+    assert SubscriptionEvent.objects.get().actor == "payer"
 
 
 def test_a_plan_without_an_end_is_not_sold_again(simulator: Server, organization: Organization) -> None:

@@ -68,6 +68,7 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "PlanLimit",
                 "PlanPrice",
                 "Subscription",
+                "SubscriptionEvent",
                 "Usage",
                 "UsageCounter",
                 "UsageEntry",
@@ -157,6 +158,7 @@ def test_signals_say_what_they_carry() -> None:
     assert {name for name, value in vars(signals).items() if type(value).__name__ == "Signal"} == {
         "plan_activated",
         "payment_needs_review",
+        "subscription_changed",
         "usage_warning",
     }
 
@@ -278,7 +280,7 @@ FULL = Decision(
             "network and the log would die with a rollback. Call it outside atomic(); for a view under "
             "ATOMIC_REQUESTS, decorate it with django.db.transaction.non_atomic_requests.",
         ),
-        (exceptions.AppendOnly(), {}, "The payment log is append-only: write a new event instead."),
+        (exceptions.AppendOnly(), {}, "This log is append-only: write a new event instead."),
         (
             exceptions.GatewayRejected("Khalti refused.", {"amount": "too small"}),
             {"reasons": {"amount": "too small"}},

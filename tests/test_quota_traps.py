@@ -19,6 +19,7 @@ from django_tenant_billing.periods import Interval, Reset, period_around
 from django_tenant_billing.signals import usage_warning
 from django_tenant_billing.testing import set_used, subscribe
 from tests.clocks import expire_all
+from tests.quota_tools import put_on
 from tests.testapp.models import Customer, Organization
 
 
@@ -29,7 +30,7 @@ def rows_used(organization: Organization) -> list[int]:
 
 def buy(organization: Organization, plan: str) -> None:
     with transaction.atomic():
-        Subscription.objects.lock(organization.pk, clock.now()).extend(plan, Interval.MONTH, 1, clock.now())
+        put_on(Subscription.objects.lock(organization.pk, clock.now()), plan, Interval.MONTH, 1, clock.now())
 
 
 def test_count_then_insert(organization: Organization) -> None:

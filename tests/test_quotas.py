@@ -25,6 +25,7 @@ from django_tenant_billing.models import Feature, PlanLimit, Subscription, Usage
 from django_tenant_billing.models.statements import CONSUME
 from django_tenant_billing.periods import FOREVER, Interval
 from django_tenant_billing.testing import set_used, subscribe
+from tests.quota_tools import put_on
 from tests.testapp.models import Customer, Invoice, Organization
 from tests.testapp.views import break_transaction
 
@@ -345,7 +346,7 @@ def test_recount_repairs_the_count_and_a_dry_run_only_shows(counting: Organizati
 def extend(organization: Organization, plan: str) -> Subscription:
     with transaction.atomic():
         subscription = Subscription.objects.lock(organization.pk, clock.now())
-        subscription.extend(plan, Interval.MONTH, 1, clock.now())
+        put_on(subscription, plan, Interval.MONTH, 1, clock.now())
     return subscription
 
 
@@ -390,13 +391,13 @@ def test_two_purchases_in_one_instant_leave_no_empty_period(
     now = clock.now() + timedelta(hours=1)
     with clock.moved(timedelta(hours=1)):
         with transaction.atomic():
-            Subscription.objects.lock(organization.pk, now).extend("BASIC", Interval.MONTH, 1, now)
+            put_on(Subscription.objects.lock(organization.pk, now), "BASIC", Interval.MONTH, 1, now)
         UsageCounter.objects.create(
             organization=organization, feature_id="invoices", period_start=now, period_end=now + timedelta(days=30),
             used=3, updated_at=now,
         )  # fmt: skip
         with transaction.atomic():
-            Subscription.objects.lock(organization.pk, now).extend("PRO", Interval.MONTH, 1, now)
+            put_on(Subscription.objects.lock(organization.pk, now), "PRO", Interval.MONTH, 1, now)
         assert used(organization) == 0
 
 

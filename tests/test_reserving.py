@@ -13,7 +13,7 @@ from django_tenant_billing.exceptions import QuotaExceeded, UnknownReservation
 from django_tenant_billing.models import Hold, HoldState, Subscription, UsageCounter, UsageEntry
 from django_tenant_billing.periods import Interval
 from django_tenant_billing.testing import set_used, subscribe
-from tests.quota_tools import change_limit, let_expire, look, numbers, statements, with_ledger
+from tests.quota_tools import change_limit, let_expire, look, numbers, put_on, statements, with_ledger
 from tests.testapp.models import Organization
 
 
@@ -345,7 +345,7 @@ def test_a_purchase_in_between_leaves_the_units_to_the_period_it_closed(organiza
     reservation = quotas.reserve(organization, "invoices", 4)
     with clock.moved(timedelta(minutes=1)):
         with transaction.atomic():
-            Subscription.objects.lock(organization.pk, clock.now()).extend("BASIC", Interval.MONTH, 1, clock.now())
+            put_on(Subscription.objects.lock(organization.pk, clock.now()), "BASIC", Interval.MONTH, 1, clock.now())
         quotas.consume(organization, "invoices")
         assert reservation.commit() is not None
         assert numbers(organization) == (1, 0)

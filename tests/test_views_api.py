@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from django_tenant_billing import payments, quotas
+from django_tenant_billing import clock, payments, quotas
 from django_tenant_billing.contrib.simulator.khalti_payment import Act
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.exceptions import InsideTransaction
@@ -19,6 +20,7 @@ from django_tenant_billing.models import Feature, PaymentTransaction, PlanPrice,
 from django_tenant_billing.states import PaymentState
 from django_tenant_billing.testing import subscribe
 from django_tenant_billing.views import api
+from django_tenant_billing.views.shared import result_url
 from tests.test_payments import fault, pay, start, tamper
 from tests.testapp.models import Organization
 
@@ -226,6 +228,19 @@ def test_verify_of_a_paid_payment_answers_success_and_the_subscription(
     assert body["message"]
     assert body["subscription"]["plan"] == "PRO"
     assert body["subscription"]["period_end"]
+
+
+def test_what_begins_later_is_told_so(client: Client, simulator: Server, organization: Organization) -> None:
+    subscribe(organization, "PRO", until=clock.now() + timedelta(days=9))
+    payment = start(organization, "BASIC")
+    pay(simulator, payment)
+    body = post(client, "khalti/verify/", {"reference": payment.reference}).json()
+    assert body["message"] == "Payment received. The plan begins when the time you have paid for ends."
+    assert (body["subscription"]["plan"], body["subscription"]["next_plan"]) == ("PRO", "BASIC")
+    page = client.get(result_url(payment)).content.decode()
+    assert "The BASIC plan begins when the time you have paid for ends: " in page
+    Subscription.objects.all().delete()
+    assert "The BASIC plan is active." in client.get(result_url(payment)).content.decode()
 
 
 def test_verify_takes_any_of_the_names_of_a_payment(

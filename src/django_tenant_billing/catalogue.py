@@ -8,11 +8,12 @@ Shape of ``TENANT_BILLING_CATALOGUE`` (prices in rupees, a limit of None is unli
             "customers": {"singular": "customer", "plural": "customers", "kind": "exists",
                           "count": "crm.services.count_customers"},
             "api_calls": {"singular": "API call", "plural": "API calls", "kind": "happens", "reset": "day",
-                          "ledger": True},
+                          "ledger": True, "kept_in_grace": False},
         },
         "plans": {
             "FREE": {"name": "Free", "price": 0, "limits": {"invoices": 10, "customers": 5, "api_calls": 100}},
-            "PRO": {"name": "Pro", "price": 3900, "limits": {
+            "PRO": {"name": "Pro", "price": 3900, "more_prices": [{"price": 39000, "interval": "year"}],
+                    "grace_days": 3, "limits": {
                 "invoices": {"limit": 3000, "trial": 50}, "customers": None,
                 "api_calls": {"limit": 10000, "grace_days": 3}}},
         },
@@ -63,6 +64,7 @@ class FeatureSpec:
     plural: str
     kind: FeatureKind
     reset: Reset
+    kept_in_grace: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,21 @@ class LimitSpec:
     grace_days: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanSpec:
-    code: str
-    name: str
+@dataclass(frozen=True, slots=True)
+class PriceSpec:
     price_minor: int
     currency: str
     interval: Interval
     interval_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSpec:
+    code: str
+    name: str
+    prices: tuple[PriceSpec, ...]
+    """The default one first."""
+    grace_days: int
     limits: Mapping[str, LimitSpec]
 
 

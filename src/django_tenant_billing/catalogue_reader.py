@@ -20,12 +20,15 @@ from .catalogue import (
     FeatureSpec,
     LimitSpec,
     PlanSpec,
+    PriceSpec,
     suggestion,
 )
 from .conf import conf
 from .exceptions import InvalidCatalogue
 from .money import MINOR_UNITS, to_minor
 from .periods import Interval, Reset
+
+PRICE_OPTIONS = {"currency", "interval", "interval_count"}
 
 
 def read_catalogue() -> Catalogue:
@@ -49,7 +52,7 @@ def _feature(slug: str, raw: Any) -> FeatureSpec:
     where = f"features.{slug}"
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,49}", slug):
         raise InvalidCatalogue(where, "a slug is at most 50 characters of a-z, 0-9 and _, and starts with a letter")
-    _only(raw, where, required={"singular", "plural", "kind"}, optional={"count", "reset", "ledger"})
+    _only(raw, where, required={"singular", "plural", "kind"}, optional={"count", "reset", "ledger", "kept_in_grace"})
     for name in ("singular", "plural"):
         _label(raw[name], f"{where}.{name}")
     if raw["kind"] not in FeatureKind.values:
@@ -69,25 +72,48 @@ def _feature(slug: str, raw: Any) -> FeatureSpec:
     reset = raw.get("reset", Reset.ANCHOR)
     if reset not in list(Reset):
         raise InvalidCatalogue(f"{where}.reset", f"{reset!r} is none of {', '.join(Reset)}")
-    if type(raw.get("ledger", False)) is not bool:
-        raise InvalidCatalogue(f"{where}.ledger", f"{raw['ledger']!r} is not True or False")
+    for name in ("ledger", "kept_in_grace"):
+        if type(raw.get(name, False)) is not bool:
+            raise InvalidCatalogue(f"{where}.{name}", f"{raw[name]!r} is not True or False")
     return FeatureSpec(
-        slug=slug, singular=raw["singular"], plural=raw["plural"], kind=FeatureKind(raw["kind"]), reset=Reset(reset)
-    )
+        slug=slug, singular=raw["singular"], plural=raw["plural"], kind=FeatureKind(raw["kind"]), reset=Reset(reset),
+        kept_in_grace=raw.get("kept_in_grace", True),
+    )  # fmt: skip
 
 
 def _plan(code: str, raw: Any, slugs: list[str]) -> PlanSpec:
     where = f"plans.{code}"
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", code):
         raise InvalidCatalogue(where, "a code is at most 32 characters of letters, digits, - and _")
-    _only(raw, where, required={"price", "limits"}, optional={"name", "currency", "interval", "interval_count"})
+    _only(
+        raw, where, required={"price", "limits"},
+        optional={"name", "more_prices", "grace_days", *PRICE_OPTIONS},
+    )  # fmt: skip
+    _label(raw.get("name", code), f"{where}.name")
+    limits = {slug: _limit(slug, value, f"{where}.limits.{slug}", slugs) for slug, value in
+              _items(raw["limits"], f"{where}.limits")}  # fmt: skip
+    more = raw.get("more_prices", [])
+    if not isinstance(more, list | tuple):
+        raise InvalidCatalogue(f"{where}.more_prices", "this must be a list")
+    prices = [_price(raw, where)]
+    for number, entry in enumerate(more):
+        _only(entry, f"{where}.more_prices.{number}", required={"price"}, optional=PRICE_OPTIONS)
+        prices.append(_price(entry, f"{where}.more_prices.{number}"))
+    if len({(price.currency, price.interval, price.interval_count) for price in prices}) < len(prices):
+        raise InvalidCatalogue(f"{where}.more_prices", "two prices for the same time in the same currency")
+    return PlanSpec(
+        code=code, name=raw.get("name", code), prices=tuple(prices), limits=limits,
+        grace_days=_days(raw, "grace_days", where),
+    )  # fmt: skip
+
+
+def _price(raw: Any, where: str) -> PriceSpec:
     try:
         price_minor = to_minor(raw["price"])
     except (ValueError, TypeError) as error:
         raise InvalidCatalogue(f"{where}.price", str(error)) from error
     if not 0 <= price_minor <= MAX_LIMIT:
         raise InvalidCatalogue(f"{where}.price", f"a price is from 0 to {MAX_LIMIT // MINOR_UNITS}")
-    _label(raw.get("name", code), f"{where}.name")
     interval, count = raw.get("interval", "month"), raw.get("interval_count", 1)
     if interval not in list(Interval):
         raise InvalidCatalogue(f"{where}.interval", f"{interval!r} is none of {', '.join(Interval)}")
@@ -96,12 +122,14 @@ def _plan(code: str, raw: Any, slugs: list[str]) -> PlanSpec:
     currency = raw.get("currency", "NPR")
     if not re.fullmatch(r"[A-Z]{3}", str(currency)):
         raise InvalidCatalogue(f"{where}.currency", f"{currency!r} is not an ISO code such as NPR")
-    limits = {slug: _limit(slug, value, f"{where}.limits.{slug}", slugs) for slug, value in
-              _items(raw["limits"], f"{where}.limits")}  # fmt: skip
-    return PlanSpec(
-        code=code, name=raw.get("name", code), price_minor=price_minor, currency=currency, interval=Interval(interval),
-        interval_count=count, limits=limits,
-    )  # fmt: skip
+    return PriceSpec(price_minor, currency, Interval(interval), count)
+
+
+def _days(raw: Any, name: str, where: str) -> int:
+    days = raw.get(name, 0)
+    if type(days) is not int or not 0 <= days <= MAX_GRACE_DAYS:
+        raise InvalidCatalogue(f"{where}.{name}", f"{days!r} is not a whole number from 0 to {MAX_GRACE_DAYS}")
+    return days
 
 
 def _limit(slug: str, raw: Any, where: str, slugs: list[str]) -> LimitSpec:
@@ -110,9 +138,7 @@ def _limit(slug: str, raw: Any, where: str, slugs: list[str]) -> LimitSpec:
     if not isinstance(raw, Mapping):
         return LimitSpec(_units(raw, where))
     _only(raw, where, required={"limit"}, optional={"trial", "grace_days"})
-    value, days = _units(raw["limit"], f"{where}.limit"), raw.get("grace_days", 0)
-    if type(days) is not int or not 0 <= days <= MAX_GRACE_DAYS:
-        raise InvalidCatalogue(f"{where}.grace_days", f"{days!r} is not a whole number from 0 to {MAX_GRACE_DAYS}")
+    value, days = _units(raw["limit"], f"{where}.limit"), _days(raw, "grace_days", where)
     if "trial" not in raw:
         return LimitSpec(value, grace_days=days)
     return LimitSpec(value, trial_differs=True, trial_value=_units(raw["trial"], f"{where}.trial"), grace_days=days)

@@ -12,6 +12,7 @@ BillingError
 ├── KeyReused                 (ValueError)              an idempotency key came again with another request
 ├── UnknownReservation        (LookupError)             no reservation of this organization has this key
 ├── NotForSale                (ValueError)              a plan that is unknown, free or retired
+├── NotPossible               (ValueError)              a subscription does not allow this as it stands
 ├── NotProven                                           activate_plan() on a payment that is not paid
 ├── IllegalTransition                                   the transition table says no
 ├── InsideTransaction         (RuntimeError)            a gateway must not be asked while a transaction is open
@@ -133,6 +134,14 @@ class NotForSale(BillingError, ValueError):
         super().__init__(f"Plan {plan!r} cannot be bought: {reason}.")
 
 
+class NotPossible(BillingError, ValueError):
+    """A subscription does not allow an act as it stands; ``state`` as of lifecycle.py."""
+
+    def __init__(self, act: str, state: str, reason: str) -> None:
+        self.state = state
+        super().__init__(f"Cannot {act} a subscription that is {state}: {reason}.")
+
+
 class NotProven(BillingError):
     """activate_plan() was called on a payment whose gateway has not confirmed it."""
 
@@ -162,10 +171,10 @@ class InsideTransaction(BillingError, RuntimeError):
 
 
 class AppendOnly(BillingError, TypeError):
-    """The payment log is written once and never changed."""
+    """A log or a history is written once and never changed."""
 
     def __init__(self) -> None:
-        super().__init__("The payment log is append-only: write a new event instead.")
+        super().__init__("This log is append-only: write a new event instead.")
 
 
 class GatewayError(BillingError):

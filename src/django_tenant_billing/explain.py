@@ -11,6 +11,7 @@ from . import clock
 from .catalogue import has_ledger
 from .conf import conf
 from .decisions import Decision, LimitSource, Reason
+from .lifecycle import State
 from .models import Feature, Hold, HoldState, LimitOverride, PlanLimit, Subscription, UsageEntry
 from .organizations import name_of
 from .periods import Reset
@@ -56,13 +57,23 @@ class _Explanation:
         if subscription is None:
             yield f"Plan: no subscription yet, so {self.decision.plan} holds (TENANT_BILLING_FALLBACK_PLAN)."
             return
-        bought, end = subscription.plan_id, subscription.period_end
+        now = clock.now()
+        row = subscription.rolled(now)
+        bought, end = row.plan_id, row.period_end
         if end is None:
             yield f"Plan: {bought}, without an end."
-        elif end > clock.now():
+        elif end > now:
             yield f"Plan: {bought}, paid until {self._moment(end)}."
+        elif row.grace_ends_at is not None and row.on_grace_period(now):
+            grace = f"In grace until {self._moment(row.grace_ends_at)}"
+            yield f"Plan: {bought} was paid until {self._moment(end)}. {grace}, so {self.decision.plan} holds here."
         else:
             yield f"Plan: {bought} was paid until {self._moment(end)}. That is over, so {conf.fallback_plan} holds."
+        if row.next_plan_id is not None:
+            paid = f"paid until {self._moment(row.next_period_end)}" if row.next_period_end else "to be paid then"
+            yield f"  then: {row.next_plan_id}, {paid}."
+        if row.state(now) is State.CANCELED:
+            yield f"  canceled: then {conf.fallback_plan} holds."
         if self.decision.limit_source is LimitSource.TRIAL and self.decision.limit_until is not None:
             yield f"Trial: until {self._moment(self.decision.limit_until)}, with limits of its own."
 

@@ -26,10 +26,11 @@ from .exceptions import (
     InsideTransaction,
     NotForSale,
 )
-from .gateways.base import Checkout, Claim, Gateway, Order, Proof
+from .gateways.base import Checkout, Claim, Order, Proof
 from .gateways.registry import get_gateway
-from .models import Activation, PaymentEvent, PaymentTransaction, Plan, PlanPrice, Subscription
+from .models import Activation, PaymentEvent, PaymentTransaction, PlanPrice, Subscription
 from .models.payments import new_purchase, new_reference
+from .models.purchases import Quote, price_of, quote, terms_of
 from .organizations import name_of
 from .states import HORIZON, OPEN, SOFT_FAILED, UNANSWERED_RETRIES, UNSENT_AFTER, PaymentState, may_move, next_check
 from .verdicts import judge, next_question, overdue
@@ -47,30 +48,35 @@ RETRY = timedelta(minutes=1)
 
 
 def start(
-    organization: Model, plan: str, gateway: str, *, base_url: str, actor: str = ""
+    organization: Model, plan: str, gateway: str, *, base_url: str, price: PlanPrice | None = None, actor: str = ""
 ) -> tuple[PaymentTransaction, Checkout]:
-    """Begin an attempt to pay for a plan; the payer is then sent to the returned Checkout.
+    """Begin an attempt to pay for a plan, at its default price or the given one of its prices; the payer is then sent
+    to the returned Checkout.
 
-    The gateway's reference is committed before this returns. Raises NotForSale, GatewayNotConfigured, GatewayRejected,
-    GatewayUnavailable, InsideTransaction.
+    The amount is what credit leaves to be paid. The gateway's reference is committed before this returns. Raises
+    NotForSale, GatewayNotConfigured, GatewayRejected, GatewayUnavailable, InsideTransaction.
     """
     asked = get_gateway(gateway)
-    price = _price(plan, asked)
+    price = price_of(plan, price)
+    if price.currency not in asked.currencies:
+        raise NotForSale(plan, f"{asked.label} does not take {price.currency}")
     now = clock.now()
     with _Durable("start"):
         # One at a time for each organization: two tabs that pay for the same thing share one purchase.
         subscription = Subscription.objects.lock(organization.pk, now)
-        if subscription.plan_id == price.plan_id and subscription.period_end is None:
-            raise NotForSale(plan, "you have it already, without an end")
+        quoted = quote(subscription, terms_of(price), now, minimum_minor=asked.minimum_minor)
+        if quoted.due_minor == 0:
+            raise NotForSale(plan, "the organization has credit for all of it, so nothing has to be paid")
         payment = PaymentTransaction(
             organization_id=organization.pk,
             organization_key=str(organization.pk),
             organization_name=name_of(organization),
             reference=new_reference(),
-            purchase=_open_purchase(organization, price, now) or new_purchase(),
+            purchase=_open_purchase(organization, quoted, now) or new_purchase(),
             gateway=gateway,
             plan_id=price.plan_id,
-            amount_minor=price.amount_minor,
+            amount_minor=quoted.due_minor,
+            credit_minor=quoted.spent_minor,
             currency=price.currency,
             interval=price.interval,
             interval_count=price.interval_count,
@@ -79,7 +85,7 @@ def start(
             created_at=now,
         )
         payment.save(force_insert=True)
-        log(payment, Kind.STARTED, to=S.CREATED, actor=actor, data={"plan": plan, "amount_minor": price.amount_minor})
+        log(payment, Kind.STARTED, to=S.CREATED, actor=actor, data={"plan": plan, "amount_minor": quoted.due_minor})
     try:
         checkout = asked.start_checkout(_order(payment, base_url))
     except (GatewayRejected, GatewayUnavailable) as error:
@@ -248,30 +254,15 @@ def _unanswered(payment: PaymentTransaction, error: GatewayError, actor: str) ->
     return payment
 
 
-def _price(plan: str, gateway: Gateway) -> PlanPrice:
-    # A NUL is no text to PostgreSQL, which would make a bug of a bad request.
-    found = Plan.objects.filter(code=plan).first() if plan.isprintable() else None
-    if found is None or found.code != plan:
-        raise NotForSale(plan, "there is no such plan")
-    if not found.is_active:
-        raise NotForSale(plan, "it is no longer for sale")
-    price = found.default_price()
-    if price is None or price.amount_minor == 0:
-        raise NotForSale(plan, "it is free")
-    if price.currency not in gateway.currencies:
-        raise NotForSale(plan, f"{gateway.label} does not take {price.currency}")
-    return price
-
-
-def _open_purchase(organization: Model, price: PlanPrice, now: datetime) -> str | None:
+def _open_purchase(organization: Model, quoted: Quote, now: datetime) -> str | None:
     """The purchase that an earlier, unfinished attempt for the same thing belongs to."""
     same = _payments().filter(
         organization_id=organization.pk,
-        plan_id=price.plan_id,
-        amount_minor=price.amount_minor,
-        currency=price.currency,
-        interval=price.interval,
-        interval_count=price.interval_count,
+        plan_id=quoted.terms.plan,
+        amount_minor=quoted.due_minor,
+        currency=quoted.terms.currency,
+        interval=quoted.terms.interval,
+        interval_count=quoted.terms.intervals,
         created_at__gt=now - HORIZON,
     )
     latest = same.order_by("-created_at", "-pk").first()

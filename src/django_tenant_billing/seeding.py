@@ -70,15 +70,18 @@ def _seed(catalogue: Catalogue, *, update: bool) -> Report:
             slug=feature.slug,
             defaults={
                 "singular": feature.singular, "plural": feature.plural, "kind": feature.kind,
-                "reset": feature.reset.value, "position": position,
+                "reset": feature.reset.value, "kept_in_grace": feature.kept_in_grace, "position": position,
             },
         )  # fmt: skip
     for position, spec in enumerate(catalogue.plans):
-        plan, created = Plan.objects.get_or_create(code=spec.code, defaults={"name": spec.name, "position": position})
-        if created:
+        plan, created = Plan.objects.get_or_create(
+            code=spec.code,
+            defaults={"name": spec.name, "position": position, "grace_days": spec.grace_days},
+        )
+        for number, price in enumerate(spec.prices if created else ()):
             PlanPrice.objects.create(
-                plan=plan, amount_minor=spec.price_minor, currency=spec.currency, interval=spec.interval,
-                interval_count=spec.interval_count, is_default=True,
+                plan=plan, amount_minor=price.price_minor, currency=price.currency, interval=price.interval,
+                interval_count=price.interval_count, is_default=True if number == 0 else None,
             )  # fmt: skip
     changes = tuple(change for spec in catalogue.plans for change in _limits(spec, update=update))
     missing = organizations_without_rows()

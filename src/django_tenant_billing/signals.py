@@ -10,6 +10,10 @@ plan_activated = Signal()
 # Arguments: payment. Money came that a person has to look at (payment.detail says why).
 payment_needs_review = Signal()
 
+# Arguments: subscription, event (a SubscriptionEvent: what changed, when, by whom and why). Sent for each line of the
+# history of a subscription.
+subscription_changed = Signal()
+
 # Arguments: organization, decision, percent. Counting or reserving went past 60, 80 or 100 percent of the limit. Sent
 # once for each crossing; only while a receiver is connected does finding it cost a read.
 usage_warning = Signal()

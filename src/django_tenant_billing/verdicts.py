@@ -8,9 +8,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import router
+from django.db.models import Q
 
+from .exceptions import NotForSale
 from .gateways.base import Outcome, Proof
 from .models import Activation, PaymentTransaction, Subscription
+from .models.purchases import quote
 from .states import HORIZON, LATE_CHECKS, OPEN, SOFT_FAILED, STALE_AFTER, PaymentState, next_check
 
 S = PaymentState
@@ -78,9 +81,14 @@ def _problem(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
     activations = Activation.objects.using(using)
     if activations.filter(purchase=payment.purchase).exists():
         return "duplicate"
-    newer = activations.filter(
-        payment__organization_id=payment.organization_id, payment__created_at__gt=payment.created_at
-    ).exclude(payment__plan_id=payment.plan_id)
-    in_force = subscription.plan_in_force(now) == subscription.plan_id
+    bought_after = Q(payment__created_at__gt=payment.created_at) | Q(payment=None, at__gt=payment.created_at)
+    newer = activations.filter(bought_after, subscription=subscription, closed_at=None, ends_at__gt=now)
     # A payment that comes late must not take away what was bought after it.
-    return "superseded" if in_force and newer.filter(payment__plan_id=subscription.plan_id).exists() else ""
+    if newer.exclude(plan=payment.plan_id).exists():
+        return "superseded"
+    try:
+        # As of when it was started: that a day passed since then is not the payer's fault.
+        offered = quote(subscription, payment.terms, payment.created_at)
+    except NotForSale:
+        return "not_for_sale"
+    return "credit_gone" if payment.credit_minor > offered.credit_minor else ""

@@ -11,6 +11,7 @@ from django_tenant_billing import clock, quotas
 from django_tenant_billing.models import LimitOverride, PlanLimit, Subscription
 from django_tenant_billing.periods import Interval
 from django_tenant_billing.testing import clock_moved, subscribe
+from tests.quota_tools import put_on
 from tests.races.model import Limit, Override
 from tests.races.world import World, chosen
 
@@ -65,7 +66,7 @@ class Purchase:
     def __call__(self, world: World) -> None:
         (organization, account), now = world.of(self.who), clock.now()
         with transaction.atomic():
-            Subscription.objects.lock(organization.pk, now).extend(self.plan, self.interval, 1, now)
+            put_on(Subscription.objects.lock(organization.pk, now), self.plan, self.interval, 1, now)
         account.purchase(self.plan, self.interval, now)
 
 

@@ -16,6 +16,7 @@ from django_tenant_billing.gateways.registry import get_gateway
 from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction, Subscription
 from django_tenant_billing.periods import Interval
 from tests.folding import assert_log_folds_to_state
+from tests.quota_tools import put_on
 from tests.races.harness import meeting
 from tests.testapp.models import Organization
 
@@ -77,7 +78,7 @@ def naive_settle(payment: PaymentTransaction, looked: Callable[[], object], _ind
     looked()
     if proof.outcome is Outcome.SUCCEEDED and payment.status != "paid":
         subscription = Subscription.objects.get(organization=owner(payment))
-        subscription.extend(payment.plan_id, Interval.MONTH, 1, payment.created_at)
+        put_on(subscription, payment.plan_id, Interval.MONTH, 1, payment.created_at)
         PaymentEvent.objects.create(
             payment=payment, kind="moved", to_status="paid", gateway="khalti", at=payment.created_at
         )

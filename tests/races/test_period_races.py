@@ -14,6 +14,7 @@ from django.db.models import F
 from django_tenant_billing import clock, quotas
 from django_tenant_billing.models import Subscription, UsageCounter
 from django_tenant_billing.periods import Interval
+from tests.quota_tools import put_on
 from tests.races.counting import Together, consume_many, set_limit, size_here, used
 from tests.races.harness import meeting
 from tests.testapp.models import Organization
@@ -63,7 +64,7 @@ def test_a_purchase_while_others_consume_leaves_one_open_period(
                     subscription = Subscription.objects.lock(contended.pk, clock.now())
                     subscription.plan_id = "FREE"
                     subscription.period_end = None
-                    subscription.extend("BASIC", *MONTH, now=clock.now())
+                    put_on(subscription, "BASIC", *MONTH, now=clock.now())
                 return 0
             return consume_many(contended, 20)
 

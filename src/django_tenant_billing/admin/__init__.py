@@ -1,7 +1,14 @@
 """The admin: limits are edited here and count from the next request; money and its log are only read."""
 
 from .catalogue import FeatureAdmin, PlanAdmin, PlanLimitAdmin
-from .organizations import HoldAdmin, LimitOverrideAdmin, SubscriptionAdmin, UsageAdmin, UsageEntryAdmin
+from .organizations import (
+    HoldAdmin,
+    LimitOverrideAdmin,
+    SubscriptionAdmin,
+    SubscriptionEventAdmin,
+    UsageAdmin,
+    UsageEntryAdmin,
+)
 from .payments import ActivationAdmin, PaymentEventAdmin, PaymentTransactionAdmin
 
 __all__ = [
@@ -14,6 +21,7 @@ __all__ = [
     "PlanAdmin",
     "PlanLimitAdmin",
     "SubscriptionAdmin",
+    "SubscriptionEventAdmin",
     "UsageAdmin",
     "UsageEntryAdmin",
 ]

@@ -48,14 +48,14 @@ class PlanLimitInline(admin.TabularInline):
 
 @admin.register(Plan)
 class PlanAdmin(admin.ModelAdmin):
-    list_display = ("code", "name", "position", "is_active")
+    list_display = ("code", "name", "position", "is_active", "grace_days")
     list_editable = ("position", "is_active")
     inlines = (PlanPriceInline, PlanLimitInline)
 
 
 @admin.register(Feature)
 class FeatureAdmin(admin.ModelAdmin):
-    list_display = ("slug", "singular", "plural", "kind", "reset", "position")
+    list_display = ("slug", "singular", "plural", "kind", "reset", "kept_in_grace", "position")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Feature | None = None) -> tuple[str, ...]:
         # Another kind would count the same feature in other rows.

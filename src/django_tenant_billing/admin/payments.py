@@ -33,5 +33,5 @@ class PaymentEventAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Activation)
 class ActivationAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("payment", "at", "before_plan", "after_period_end")
+    list_display = ("__str__", "payment", "at", "starts_at", "ends_at", "credited_minor")
     list_select_related = ("payment",)

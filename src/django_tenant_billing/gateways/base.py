@@ -96,6 +96,8 @@ class Gateway(ABC):
     """Can money be sent back through the gateway's API?"""
     currencies: ClassVar[frozenset[str]] = frozenset({"NPR"})
     """What it can be paid in."""
+    minimum_minor: ClassVar[int] = 1
+    """The least amount it takes, in paisa."""
 
     @abstractmethod
     def start_checkout(self, order: Order) -> Checkout:

@@ -49,6 +49,7 @@ class KhaltiGateway(Gateway):
     """Khalti. ``secret_key`` is the dashboard's live_secret_key, in the sandbox too; the rest is optional."""
 
     label: ClassVar[str] = "Khalti"
+    minimum_minor: ClassVar[int] = MINIMUM_MINOR
 
     def __init__(self, *, secret_key: str, public_key: str = "", callback_url: str = "", base_url: str = "") -> None:
         self.public_key = public_key

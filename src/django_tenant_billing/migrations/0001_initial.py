@@ -61,6 +61,14 @@ class Migration(migrations.Migration):
                         verbose_name="starts again",
                     ),
                 ),
+                (
+                    "kept_in_grace",
+                    models.BooleanField(
+                        default=True,
+                        help_text="In the days of grace: is it the limit of the plan, or that of the fallback plan?",
+                        verbose_name="kept in grace",
+                    ),
+                ),
                 ("position", models.PositiveSmallIntegerField(default=0, verbose_name="position")),
             ],
             options={
@@ -81,6 +89,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("is_active", models.BooleanField(default=True, verbose_name="for sale")),
+                (
+                    "grace_days",
+                    models.PositiveSmallIntegerField(
+                        default=0,
+                        help_text="For how many days it goes on after its paid end. Counts from the next payment on.",
+                        validators=[django.core.validators.MaxValueValidator(366)],
+                        verbose_name="days of grace",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "plan",
@@ -106,6 +123,7 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, max_length=100, null=True, verbose_name="gateway's transaction id"),
                 ),
                 ("amount_minor", models.BigIntegerField(verbose_name="amount in paisa")),
+                ("credit_minor", models.BigIntegerField(default=0, verbose_name="paid by credit, in paisa")),
                 ("currency", models.CharField(max_length=3, verbose_name="currency")),
                 (
                     "interval",
@@ -221,32 +239,6 @@ class Migration(migrations.Migration):
                 "verbose_name": "payment event",
                 "verbose_name_plural": "payment events",
                 "ordering": ["pk"],
-            },
-        ),
-        migrations.CreateModel(
-            name="Activation",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("purchase", models.CharField(max_length=32, unique=True, verbose_name="purchase")),
-                ("at", models.DateTimeField(verbose_name="at")),
-                ("before_plan", models.CharField(max_length=32, verbose_name="plan before")),
-                ("before_anchor", models.DateTimeField(verbose_name="anchor before")),
-                ("before_period_start", models.DateTimeField(verbose_name="period start before")),
-                ("before_period_end", models.DateTimeField(null=True, verbose_name="paid until before")),
-                ("after_period_start", models.DateTimeField(verbose_name="period start after")),
-                ("after_period_end", models.DateTimeField(null=True, verbose_name="paid until after")),
-                (
-                    "payment",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="activation",
-                        to="tenant_billing.paymenttransaction",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "activation",
-                "verbose_name_plural": "activations",
             },
         ),
         migrations.CreateModel(
@@ -390,6 +382,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "next_period_end",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Empty while the next plan is not paid.",
+                        null=True,
+                        verbose_name="next plan paid until",
+                    ),
+                ),
+                (
                     "trial_ends_at",
                     models.DateTimeField(
                         blank=True,
@@ -398,8 +399,33 @@ class Migration(migrations.Migration):
                         verbose_name="trial ends at",
                     ),
                 ),
+                (
+                    "grace_ends_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Until then what was paid for goes on after its end.",
+                        null=True,
+                        verbose_name="grace ends at",
+                    ),
+                ),
+                ("canceled_at", models.DateTimeField(blank=True, null=True, verbose_name="canceled at")),
+                ("credit_minor", models.BigIntegerField(default=0, verbose_name="credit in paisa")),
+                ("credit_currency", models.CharField(blank=True, max_length=3, verbose_name="currency of the credit")),
+                ("caught_up_at", models.DateTimeField(blank=True, null=True, verbose_name="caught up at")),
+                ("due_at", models.DateTimeField(blank=True, db_index=True, null=True, verbose_name="due at")),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created at")),
                 ("updated_at", models.DateTimeField(auto_now=True, verbose_name="updated at")),
+                (
+                    "next_plan",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenant_billing.plan",
+                        verbose_name="next plan",
+                    ),
+                ),
                 (
                     "organization",
                     models.OneToOneField(
@@ -422,6 +448,105 @@ class Migration(migrations.Migration):
                 "verbose_name": "subscription",
                 "verbose_name_plural": "subscriptions",
                 "ordering": ["organization"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Activation",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "purchase",
+                    models.CharField(blank=True, max_length=32, null=True, unique=True, verbose_name="purchase"),
+                ),
+                ("plan", models.CharField(max_length=32, verbose_name="plan")),
+                ("at", models.DateTimeField(verbose_name="at")),
+                ("starts_at", models.DateTimeField(verbose_name="from")),
+                ("ends_at", models.DateTimeField(verbose_name="until")),
+                ("value_minor", models.BigIntegerField(verbose_name="value in paisa")),
+                ("spent_credit_minor", models.BigIntegerField(default=0, verbose_name="of it credit, in paisa")),
+                ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed at")),
+                ("credited_minor", models.BigIntegerField(default=0, verbose_name="credited in paisa")),
+                (
+                    "payment",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="activation",
+                        to="tenant_billing.paymenttransaction",
+                        verbose_name="payment",
+                    ),
+                ),
+                (
+                    "subscription",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="activations",
+                        to="tenant_billing.subscription",
+                        verbose_name="subscription",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "activation",
+                "verbose_name_plural": "activations",
+                "ordering": ["-at", "-pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="SubscriptionEvent",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("subscription_key", models.BigIntegerField(db_index=True, verbose_name="subscription")),
+                ("organization_key", models.CharField(max_length=64, verbose_name="organization key")),
+                ("organization_name", models.CharField(max_length=200, verbose_name="organization name")),
+                (
+                    "change",
+                    models.CharField(
+                        choices=[
+                            ("started", "started"),
+                            ("renewed", "renewed"),
+                            ("upgraded", "upgraded"),
+                            ("prepaid", "paid for the next plan"),
+                            ("changed", "changed to the next plan"),
+                            ("trial_ended", "trial ended"),
+                            ("grace_started", "grace started"),
+                            ("expired", "expired"),
+                            ("change_scheduled", "change scheduled"),
+                            ("change_undone", "change undone"),
+                            ("canceled", "canceled"),
+                            ("resumed", "resumed"),
+                            ("comped", "set by staff"),
+                        ],
+                        max_length=20,
+                        verbose_name="change",
+                    ),
+                ),
+                ("at", models.DateTimeField(verbose_name="in effect from")),
+                ("recorded_at", models.DateTimeField(verbose_name="recorded at")),
+                ("actor", models.CharField(max_length=200, verbose_name="actor")),
+                ("reason", models.CharField(blank=True, max_length=200, verbose_name="reason")),
+                ("before", models.JSONField(default=dict, verbose_name="before")),
+                ("after", models.JSONField(default=dict, verbose_name="after")),
+                ("data", models.JSONField(default=dict, verbose_name="data")),
+                (
+                    "payment",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenant_billing.paymenttransaction",
+                        verbose_name="payment",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "subscription event",
+                "verbose_name_plural": "subscription events",
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
@@ -710,6 +835,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="paymenttransaction",
             constraint=models.CheckConstraint(
+                condition=models.Q(("credit_minor__gte", 0)), name="tb_payment_credit_not_negative"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="paymenttransaction",
+            constraint=models.CheckConstraint(
                 condition=models.Q(
                     (
                         "status__in",
@@ -816,6 +947,47 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("period_end", None), ("period_end__gt", models.F("period_start")), _connector="OR"),
                 name="tb_subscription_period_ordered",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="subscription",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("next_period_end", None),
+                    models.Q(
+                        ("next_period_end__gt", models.F("period_end")),
+                        ("next_plan__isnull", False),
+                        ("period_end__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="tb_subscription_next_ordered",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="subscription",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("next_plan", None), ("period_end__isnull", False), _connector="OR"),
+                name="tb_subscription_next_comes",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="subscription",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("credit_minor__gte", 0)), name="tb_subscription_credit_not_negative"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="activation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("ends_at__gt", models.F("starts_at"))), name="tb_activation_ordered"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="activation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("credited_minor__gte", 0), ("credited_minor__lte", models.F("value_minor"))),
+                name="tb_activation_credited",
             ),
         ),
         migrations.AddConstraint(

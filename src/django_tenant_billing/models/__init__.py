@@ -1,10 +1,12 @@
 """The tables. What one aggregate decides about itself is a method here; what crosses to another is a service."""
 
+from .activations import Activation
 from .counters import UsageCounter
+from .history import SubscriptionEvent
 from .holds import Hold, HoldState
 from .log import PaymentEvent
 from .overrides import LimitOverride
-from .payments import Activation, PaymentTransaction
+from .payments import PaymentTransaction
 from .plans import Feature, Plan, PlanLimit, PlanPrice
 from .records import IdempotencyKey, UsageEntry
 from .subscriptions import Subscription
@@ -23,6 +25,7 @@ __all__ = [
     "PlanLimit",
     "PlanPrice",
     "Subscription",
+    "SubscriptionEvent",
     "Usage",
     "UsageCounter",
     "UsageEntry",

@@ -1,4 +1,4 @@
-"""One attempt to pay for one plan, and the one activation it may cause."""
+"""One attempt to pay for one plan."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ from ..fields import OrganizationForeignKey
 from ..money import format_money, to_major
 from ..periods import Interval
 from ..states import SETTLED, PaymentState
+from .activations import Activation
 from .plans import Plan
+from .purchases import Terms, buy
 from .subscriptions import Subscription
+
+PAYER = "payer"
+"""The actor of a payment that nobody is known to have started."""
 
 REFERENCE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
@@ -47,6 +52,7 @@ class PaymentTransaction(models.Model):
     plan = models.ForeignKey(Plan, models.PROTECT, related_name="payments", verbose_name=_("plan"))
     # The price as it was when the attempt began; a later change of the catalogue changes no open payment.
     amount_minor = models.BigIntegerField(_("amount in paisa"))
+    credit_minor = models.BigIntegerField(_("paid by credit, in paisa"), default=0)
     currency = models.CharField(_("currency"), max_length=3)
     interval = models.CharField(_("interval"), max_length=8, choices=[(i.value, i.value) for i in Interval])
     interval_count = models.PositiveSmallIntegerField(_("intervals"))
@@ -70,6 +76,7 @@ class PaymentTransaction(models.Model):
             models.UniqueConstraint(fields=["gateway", "gateway_reference"], name="tb_payment_gateway_reference"),
             models.UniqueConstraint(fields=["gateway", "gateway_transaction_id"], name="tb_payment_gateway_txn"),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="tb_payment_amount_positive"),
+            models.CheckConstraint(condition=Q(credit_minor__gte=0), name="tb_payment_credit_not_negative"),
             models.CheckConstraint(condition=Q(status__in=PaymentState.values), name="tb_payment_status_known"),
             models.CheckConstraint(
                 condition=Q(status__in=sorted(SETTLED), paid_at__isnull=False)
@@ -85,6 +92,14 @@ class PaymentTransaction(models.Model):
     def amount(self) -> object:
         """The amount in rupees."""
         return to_major(self.amount_minor)
+
+    @property
+    def terms(self) -> Terms:
+        """What it pays for, at the full price."""
+        return Terms(
+            self.plan_id, self.amount_minor + self.credit_minor, self.currency, Interval(self.interval),
+            self.interval_count,
+        )  # fmt: skip
 
     @property
     def formatted_amount(self) -> str:
@@ -105,44 +120,14 @@ class PaymentTransaction(models.Model):
             if locked.status != PaymentState.PAID:
                 raise NotProven(locked.reference, locked.status)
             now = clock.now()
-            subscription = Subscription.objects.lock(locked.organization_id, now)
-            activation = Activation(
-                payment=locked,
-                purchase=locked.purchase,
-                at=now,
-                before_plan=subscription.plan_id,
-                before_anchor=subscription.anchor,
-                before_period_start=subscription.period_start,
-                before_period_end=subscription.period_end,
-            )
-            subscription.extend(locked.plan_id, Interval(locked.interval), locked.interval_count, now)
-            activation.after_period_start = subscription.period_start
-            activation.after_period_end = subscription.period_end
-            activation.save(force_insert=True)
+            activation = buy(
+                Subscription.objects.lock(locked.organization_id, now), locked.terms, now,
+                paid_minor=locked.amount_minor, actor=locked.actor or PAYER, payment=locked,
+                purchase_key=locked.purchase,
+            )  # fmt: skip
             transaction.on_commit(
                 partial(signals.plan_activated.send_robust, sender=PaymentTransaction, payment=locked),
                 using=using,
                 robust=True,
             )
             return activation
-
-
-class Activation(models.Model):
-    """The one time a payment put its organization on a plan, with what stood there before."""
-
-    payment = models.OneToOneField(PaymentTransaction, models.PROTECT, related_name="activation")
-    purchase = models.CharField(_("purchase"), max_length=32, unique=True)
-    at = models.DateTimeField(_("at"))
-    before_plan = models.CharField(_("plan before"), max_length=32)
-    before_anchor = models.DateTimeField(_("anchor before"))
-    before_period_start = models.DateTimeField(_("period start before"))
-    before_period_end = models.DateTimeField(_("paid until before"), null=True)
-    after_period_start = models.DateTimeField(_("period start after"))
-    after_period_end = models.DateTimeField(_("paid until after"), null=True)
-
-    class Meta:
-        verbose_name = _("activation")
-        verbose_name_plural = _("activations")
-
-    def __str__(self) -> str:
-        return f"{self.payment_id}"

@@ -19,6 +19,12 @@ class Plan(models.Model):
     name = models.CharField(_("name"), max_length=80)
     position = models.PositiveSmallIntegerField(_("position"), default=0, help_text=_("Lower plans come first."))
     is_active = models.BooleanField(_("for sale"), default=True)
+    grace_days = models.PositiveSmallIntegerField(
+        _("days of grace"),
+        default=0,
+        validators=[MaxValueValidator(MAX_GRACE_DAYS)],
+        help_text=_("For how many days it goes on after its paid end. Counts from the next payment on."),
+    )
 
     class Meta:
         ordering = ["position", "code"]
@@ -93,6 +99,11 @@ class Feature(models.Model):
         ],
         default=Reset.ANCHOR.value,
         help_text=_("For a feature that happens. A change counts from the next period."),
+    )
+    kept_in_grace = models.BooleanField(
+        _("kept in grace"),
+        default=True,
+        help_text=_("In the days of grace: is it the limit of the plan, or that of the fallback plan?"),
     )
     position = models.PositiveSmallIntegerField(_("position"), default=0)
 

@@ -15,10 +15,16 @@ from functools import cache
 
 UNLIMITED = 2**63 - 1
 
-# What was bought while its paid period lasts, else the fallback.
-PLAN_IN_FORCE = """COALESCE((
-    SELECT s.plan_id FROM tenant_billing_subscription s
-    WHERE s.organization_id = %(organization)s AND (s.period_end IS NULL OR s.period_end > %(now)s)), %(fallback)s)"""
+# What was bought while its paid period lasts, then what was paid to come next, then grace for the features that are
+# kept in it; else the fallback. The same as Subscription.plan_in_force.
+_PLAN = """CASE WHEN s.period_end IS NULL OR s.period_end > %(now)s THEN COALESCE(s.plan_id, %(fallback)s)
+    WHEN s.next_period_end > %(now)s THEN s.next_plan_id
+    WHEN s.grace_ends_at > %(now)s AND {kept} THEN COALESCE(s.next_plan_id, s.plan_id) ELSE %(fallback)s END"""
+
+_KEPT = "(SELECT k.kept_in_grace FROM tenant_billing_feature k WHERE k.slug = %(feature)s)"
+
+PLAN_IN_FORCE = f"""COALESCE((SELECT {_PLAN.format(kept=_KEPT)}
+    FROM tenant_billing_subscription s WHERE s.organization_id = %(organization)s), %(fallback)s)"""
 
 ON_TRIAL = """EXISTS (SELECT 1 FROM tenant_billing_subscription t
     WHERE t.organization_id = %(organization)s AND t.trial_ends_at > %(now)s)"""
@@ -57,12 +63,9 @@ SET used = used + %(amount)s, held = held - %(held)s, updated_at = %(now)s WHERE
 _HOLDS = """FROM tenant_billing_hold h WHERE h.organization_id = c.organization_id AND h.feature_id = c.feature_id
     AND h.state = 'held' AND h.at >= c.period_start AND h.at < c.period_end AND h.expires_at"""
 
-_PLAN = (
-    "CASE WHEN s.period_end IS NULL OR s.period_end > %(now)s THEN COALESCE(s.plan_id, %(fallback)s) "
-    "ELSE %(fallback)s END"
-)
+_PLAN_OF_ROW = _PLAN.format(kept="f.kept_in_grace")
 
-_LOOK = f"""SELECT f.slug, f.kind, f.reset, f.singular, f.plural, {_PLAN},
+_LOOK = f"""SELECT f.slug, f.kind, f.reset, f.singular, f.plural, {_PLAN_OF_ROW},
     l.id, l.limit_value, l.trial_differs AND s.trial_ends_at > %(now)s, l.trial_limit_value, l.grace_days,
     s.anchor, s.trial_ends_at, o.id, o.limit_value, o.ends_at,
     c.id, c.used, c.held, c.period_start, c.period_end, c.grace_ends_at,
@@ -70,7 +73,7 @@ _LOOK = f"""SELECT f.slug, f.kind, f.reset, f.singular, f.plural, {_PLAN},
     b.plan_id, b.limit_value
 FROM tenant_billing_feature f
 LEFT JOIN tenant_billing_subscription s ON s.organization_id = %(organization)s
-LEFT JOIN tenant_billing_planlimit l ON l.feature_id = f.slug AND l.plan_id = {_PLAN}
+LEFT JOIN tenant_billing_planlimit l ON l.feature_id = f.slug AND l.plan_id = {_PLAN_OF_ROW}
 LEFT JOIN tenant_billing_limitoverride o ON o.id = ({OVERRIDE.format(what="o.id", feature="f.slug")})
 LEFT JOIN tenant_billing_usagecounter c ON c.organization_id = %(organization)s AND c.feature_id = f.slug
     AND c.period_start <= %(now)s AND c.period_end > %(now)s

@@ -1,56 +1,39 @@
-"""Which plan an organization bought, from when, until when."""
+"""Which plan an organization bought, from when, until when, and what comes after."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from copy import copy
+from datetime import datetime, tzinfo
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.db import models, router
+from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from .. import clock
 from ..conf import conf
-from ..exceptions import CatalogueMissing
 from ..fields import OrganizationOneToOneField
-from ..periods import Interval, add, extended
+from ..lifecycle import Change, State
+from ..periods import Interval, add
 from ..zones import zone_for
-from .counters import UsageCounter
+from .history import SubscriptionEvent
 from .plans import Plan
-from .rows import insert_missing
+from .standing import SubscriptionQuerySet
 
-
-class SubscriptionQuerySet(models.QuerySet["Subscription"]):
-    """First touch and the lock that orders everything an organization may change at once."""
-
-    def ensure(self, organization_id: Any, now: datetime) -> Subscription:
-        """The organization's subscription; created on the fallback plan, anchored now, when it has none.
-
-        Raises CatalogueMissing where there is no such plan yet.
-        """
-        found = self.filter(organization_id=organization_id).first()
-        if found is None:
-            if not Plan.objects.filter(pk=conf.fallback_plan).exists():
-                raise CatalogueMissing
-            row = Subscription(
-                organization_id=organization_id, plan_id=conf.fallback_plan, anchor=now, period_start=now
-            )
-            insert_missing(Subscription, [row], ["organization"])
-            # Where the row was written: a replica may not have it yet.
-            found = self.using(router.db_for_write(Subscription)).get(organization_id=organization_id)
-        return found
-
-    def lock(self, organization_id: Any, now: datetime) -> Subscription:
-        """The same, locked until the transaction ends. Taken after a payment's row and before any counter's."""
-        found = self.select_for_update().filter(organization_id=organization_id).first()
-        if found is None:
-            self.ensure(organization_id, now)
-            found = self.select_for_update().get(organization_id=organization_id)
-        return found
+SNAPSHOT = (
+    "plan_id", "anchor", "period_start", "period_end", "next_plan_id", "next_period_end", "trial_ends_at",
+    "grace_ends_at", "canceled_at", "credit_minor", "credit_currency",
+)  # fmt: skip
+"""What history keeps of a row, before and after."""
 
 
 class Subscription(models.Model):
-    """What one organization bought. What it may use is ``plan_in_force(now)``."""
+    """What one organization bought. What it may use is ``plan_in_force(now)``: decided by this row and the clock alone.
+
+    ``period_end`` NULL never ends. Then comes ``next_plan``, if any: prepaid until ``next_period_end``, or to be paid.
+    Written by whoever holds its lock: a purchase (purchases.py) or an act of a person (the subscriptions service).
+    """
 
     organization = OrganizationOneToOneField(
         on_delete=models.CASCADE, related_name="subscription", verbose_name=_("organization")
@@ -61,9 +44,23 @@ class Subscription(models.Model):
     period_end = models.DateTimeField(
         _("paid until"), null=True, blank=True, help_text=_("Empty for a plan that does not end.")
     )
+    next_plan = models.ForeignKey(
+        Plan, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("next plan")
+    )
+    next_period_end = models.DateTimeField(
+        _("next plan paid until"), null=True, blank=True, help_text=_("Empty while the next plan is not paid.")
+    )
     trial_ends_at = models.DateTimeField(
         _("trial ends at"), null=True, blank=True, help_text=_("While it lasts, limits of a trial hold.")
     )
+    grace_ends_at = models.DateTimeField(
+        _("grace ends at"), null=True, blank=True, help_text=_("Until then what was paid for goes on after its end.")
+    )
+    canceled_at = models.DateTimeField(_("canceled at"), null=True, blank=True)
+    credit_minor = models.BigIntegerField(_("credit in paisa"), default=0)
+    credit_currency = models.CharField(_("currency of the credit"), max_length=3, blank=True)
+    caught_up_at = models.DateTimeField(_("caught up at"), null=True, blank=True)
+    due_at = models.DateTimeField(_("due at"), null=True, blank=True, db_index=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
 
@@ -78,34 +75,137 @@ class Subscription(models.Model):
                 condition=Q(period_end=None) | Q(period_end__gt=F("period_start")),
                 name="tb_subscription_period_ordered",
             ),
+            models.CheckConstraint(
+                condition=Q(next_period_end=None)
+                | Q(next_plan__isnull=False, period_end__isnull=False, next_period_end__gt=F("period_end")),
+                name="tb_subscription_next_ordered",
+            ),
+            models.CheckConstraint(
+                condition=Q(next_plan=None) | Q(period_end__isnull=False), name="tb_subscription_next_comes"
+            ),
+            models.CheckConstraint(condition=Q(credit_minor__gte=0), name="tb_subscription_credit_not_negative"),
         ]
 
     def __str__(self) -> str:
         return f"{self.organization_id} - {self.plan_id}"
 
-    def clean(self) -> None:
-        if self.period_end is not None and self.period_end <= self.period_start:
-            raise ValidationError({"period_end": _("Name a moment after the period's start.")})
+    def save(self, **kwargs: Any) -> None:
+        since = self.caught_up_at or self.period_start
+        self.due_at = min((moment for moment, _change in self._moments() if moment > since), default=None)
+        if kwargs.get("update_fields") is not None:
+            kwargs["update_fields"] = {*kwargs["update_fields"], "due_at", "updated_at"}
+        super().save(**kwargs)
 
     def plan_in_force(self, now: datetime) -> str:
-        """Code of the plan whose limits hold: what was bought while its paid period lasts, else the fallback."""
-        return self.plan_id if self.period_end is None or self.period_end > now else conf.fallback_plan
+        """Code of the plan whose limits hold; in grace, of the features that are kept then."""
+        if self.period_end is None or self.period_end > now:
+            return self.plan_id
+        if self.next_period_end is not None and self.next_period_end > now:
+            return str(self.next_plan_id)
+        if self.grace_ends_at is not None and self.grace_ends_at > now:
+            return self.next_plan_id or self.plan_id
+        return conf.fallback_plan
 
-    def extend(self, plan_id: str, interval: Interval, count: int, now: datetime) -> None:
-        """Add a bought period. The caller holds the lock and its transaction.
+    def state(self, now: datetime | None = None) -> State:
+        """Where it stands at ``now`` (the present)."""
+        now = now or clock.now()
+        if self.paid_until is None or self.paid_until > now:
+            if self.canceled_at is not None:
+                return State.CANCELED
+            return State.TRIALING if self.on_trial(now) else State.ACTIVE
+        return State.GRACE if self.on_grace_period(now) else State.EXPIRED
 
-        The same plan, still in force, gets a later end and nothing else. Any other purchase starts a period now,
-        with a new anchor and fresh counters. Counted by the calendar of the organization's zone. Raises
-        ImproperlyConfigured, and changes nothing, where the site tells no zone.
+    def on_trial(self, now: datetime | None = None) -> bool:
+        return self.trial_ends_at is not None and self.trial_ends_at > (now or clock.now())
+
+    def on_grace_period(self, now: datetime | None = None) -> bool:
+        """Is the paid time over, and does access go on all the same?"""
+        now = now or clock.now()
+        return (
+            self.paid_until is not None
+            and self.paid_until <= now
+            and self.grace_ends_at is not None
+            and self.grace_ends_at > now
+        )
+
+    @property
+    def paid_until(self) -> datetime | None:
+        """The end of what was paid or given, the next plan included; None without an end."""
+        return self.next_period_end or self.period_end
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the fallback plan holds if nobody pays any more; None: never."""
+        return self.paid_until and max(self.paid_until, self.grace_ends_at or self.paid_until)
+
+    @property
+    def renews_at(self) -> datetime | None:
+        """When the next payment is due; None where none is: no end, a trial, or canceled."""
+        return None if self.canceled_at or self.trial_ends_at else self.paid_until
+
+    @property
+    def zone(self) -> tzinfo:
+        """Whose calendar counts. Raises ImproperlyConfigured where the site tells no zone."""
+        return zone_for(self)
+
+    def grant_grace(self) -> None:
+        """Set the days of grace that the plan at the end of what was paid gives; not after a trial, nor once canceled.
+
+        Does not save.
         """
-        zone = zone_for(self)
-        if self.plan_id == plan_id and self.period_end is not None and self.period_end > now:
-            self.period_end = extended(self.anchor, self.period_end, interval, count, zone)
-        else:
-            UsageCounter.objects.close(self.organization_id, now)
-            self.plan_id = plan_id
-            self.anchor = self.period_start = now
-            self.period_end = add(now, interval, count, zone)
-        # Whoever pays is on no trial any more.
-        self.trial_ends_at = None
-        self.save(update_fields=["plan", "anchor", "period_start", "period_end", "trial_ends_at", "updated_at"])
+        plan_id, end = self.next_plan_id or self.plan_id, self.renews_at
+        days = Plan.objects.values_list("grace_days", flat=True).get(pk=plan_id) if end else 0
+        self.grace_ends_at = add(end, Interval.DAY, days, self.zone) if end and days else None
+
+    def snapshot(self) -> dict[str, Any]:
+        """The row as plain JSON values, for history."""
+        return {
+            name.removesuffix("_id"): value.isoformat() if isinstance(value, datetime) else value
+            for name in SNAPSHOT
+            for value in (getattr(self, name),)
+        }
+
+    def rolled(self, now: datetime) -> Subscription:
+        """A copy as catch_up would leave it. Writes nothing."""
+        row = copy(self)
+        row._roll(now)
+        return row
+
+    def catch_up(self, now: datetime) -> list[SubscriptionEvent]:
+        """Note what happened by itself until ``now``, each thing once, in the row (saved) and in history.
+
+        The caller holds the lock. Changes nothing of what anybody may use.
+        """
+        before = self.snapshot()
+        passed = self._roll(now)
+        if not passed:
+            return []
+        self.save()
+        return [SubscriptionEvent.objects.append(self, change, at=moment, before=before) for moment, change in passed]
+
+    def _roll(self, now: datetime) -> list[tuple[datetime, Change]]:
+        since = self.caught_up_at or self.period_start
+        passed = [(moment, change) for moment, change in self._moments() if since < moment <= now]
+        if any(change is Change.CHANGED for _moment, change in passed):
+            self.plan_id, self.next_plan_id = str(self.next_plan_id), None
+            if self.next_period_end is not None and self.period_end is not None:
+                self.period_start, self.period_end = self.period_end, self.next_period_end
+                self.next_period_end = None
+        if any(change is Change.TRIAL_ENDED for _moment, change in passed):
+            self.trial_ends_at = None
+        self.caught_up_at = max(now, since)
+        return passed
+
+    def _moments(self) -> Iterator[tuple[datetime, Change]]:
+        """What will happen by itself, and when."""
+        if self.trial_ends_at is not None:
+            yield self.trial_ends_at, Change.TRIAL_ENDED
+        if self.next_plan_id is not None and self.period_end is not None:
+            yield self.period_end, Change.CHANGED
+        end = self.paid_until
+        if end is None or end == self.trial_ends_at:
+            return
+        if self.grace_ends_at is not None and self.grace_ends_at > end:
+            yield end, Change.GRACE_STARTED
+            end = self.grace_ends_at
+        yield end, Change.EXPIRED

@@ -31,7 +31,7 @@ from ..models import UsageCounter
 from ..refusals import admit, has_bearer, refuse
 from ..states import SETTLED, PaymentState
 from ..subscriptions import subscription_of, usage_of
-from .shared import actor_of, base_url, moment_json, non_atomic, payment_json, subscription_json
+from .shared import actor_of, base_url, begins_later, moment_json, non_atomic, payment_json, subscription_json
 
 P = ParamSpec("P")
 MAX_BODY = 10_000
@@ -140,6 +140,8 @@ def verify(request: HttpRequest, organization: Model, gateway: str) -> HttpRespo
         return _refuse(request, HTTPStatus.NOT_FOUND, "payment_not_found", _("There is no such payment."))
     payment = payments.settle(payment, actor=actor_of(request))
     status, http_status, message = _told(PaymentState(payment.status))
+    if status == "success" and begins_later(payment):
+        message = _("Payment received. The plan begins when the time you have paid for ends.")
     return JsonResponse(
         {
             "status": status,

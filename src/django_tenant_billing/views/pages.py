@@ -31,7 +31,7 @@ from ..money import format_money
 from ..refusals import admit, refuse
 from ..states import OPEN, PaymentState
 from ..subscriptions import subscription_of
-from .shared import actor_of, base_url, non_atomic, result_url, see_other, token_fits
+from .shared import actor_of, base_url, begins_later, non_atomic, result_url, see_other, token_fits
 
 logger = logging.getLogger("tenant_billing")
 
@@ -124,7 +124,8 @@ def result(request: HttpRequest, reference: str, token: str) -> HttpResponse:
     if payment is None or payment.reference != reference or not token_fits(payment, token):
         raise Http404
     confirming = payment.status in OPEN or payment.status == PaymentState.CREATED
-    return render(request, "tenant_billing/result.html", {"payment": payment, "confirming": confirming})
+    context = {"payment": payment, "confirming": confirming, "begins": begins_later(payment)}
+    return render(request, "tenant_billing/result.html", context)
 
 
 def _plans_context(organization: Model) -> dict[str, Any]:

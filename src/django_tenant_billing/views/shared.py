@@ -16,7 +16,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from .. import clock
 from ..conf import conf
 from ..exceptions import GatewayNotConfigured
-from ..models import PaymentTransaction, Subscription
+from ..models import Activation, PaymentTransaction, Subscription
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -67,13 +67,26 @@ def token_fits(payment: PaymentTransaction, token: str) -> bool:
     return constant_time_compare(token, result_token(payment))
 
 
+def begins_later(payment: PaymentTransaction) -> datetime | None:
+    """When the plan that was paid for begins, where another one holds until then."""
+    now = clock.now()
+    bought = Activation.objects.filter(payment=payment, starts_at__gt=now).select_related("subscription").first()
+    if bought is None or bought.subscription is None or bought.subscription.plan_in_force(now) == bought.plan:
+        return None
+    return bought.starts_at
+
+
 def subscription_json(subscription: Subscription) -> dict[str, Any]:
     """What was bought and what is in force."""
     return {
         "plan": subscription.plan_in_force(clock.now()),
         "bought_plan": subscription.plan_id,
+        "state": subscription.state().value,
         "period_start": moment_json(subscription.period_start),
         "period_end": moment_json(subscription.period_end),
+        "next_plan": subscription.next_plan_id,
+        "ends_at": moment_json(subscription.ends_at),
+        "renews_at": moment_json(subscription.renews_at),
     }
 
 
