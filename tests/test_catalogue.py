@@ -50,6 +50,7 @@ SMALL: dict[str, Any] = {
             "interval_count": 2,
             "more_prices": [{"price": "1.50", "currency": "USD"}],
             "grace_days": 3,
+            "trial_days": 14,
             "limits": {"seats": None, "exports": {"limit": MAX_LIMIT, "trial": 5, "grace_days": 7}},
         },
     },
@@ -117,11 +118,11 @@ def test_a_sites_own_catalogue_is_read_with_its_defaults() -> None:
     )
     assert catalogue.plans == (
         PlanSpec(
-            code="FREE", name="FREE", prices=(PriceSpec(0, "NPR", Interval.MONTH, 1),), grace_days=0,
+            code="FREE", name="FREE", prices=(PriceSpec(0, "NPR", Interval.MONTH, 1),), grace_days=0, trial_days=0,
             limits={"seats": LimitSpec(1)},
         ),
         PlanSpec(
-            code="Team-2", name="Team", grace_days=3,
+            code="Team-2", name="Team", grace_days=3, trial_days=14,
             prices=(PriceSpec(1250, "USD", Interval.YEAR, 2), PriceSpec(150, "USD", Interval.MONTH, 1)),
             limits={"seats": LimitSpec(None), "exports": LimitSpec(MAX_LIMIT, True, 5, 7)},
         ),
@@ -193,6 +194,7 @@ def test_another_fallback_plan_may_be_named() -> None:
 MISTAKES: list[tuple[Any, str, str]] = [
     (feature(kept_in_grace=1), "features.seats.kept_in_grace", "1 is not True or False"),
     (plan(grace_days=367), "plans.FREE.grace_days", "367 is not a whole number from 0 to 366"),
+    (plan(trial_days=-1), "plans.FREE.trial_days", "-1 is not a whole number from 0 to 366"),
     (plan(more_prices={}), "plans.FREE.more_prices", "this must be a list"),
     (plan(more_prices=[{}]), "plans.FREE.more_prices.0", "missing 'price'"),
     (

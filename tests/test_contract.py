@@ -264,7 +264,7 @@ def test_prices_are_typed_in_rupees_and_an_end_that_is_past_is_explained(
 ) -> None:
     price = PlanPrice.objects.get(plan="PRO")
     form = {
-        "code": "PRO", "name": "Pro", "position": "2", "is_active": "on", "grace_days": "3",
+        "code": "PRO", "name": "Pro", "position": "2", "is_active": "on", "grace_days": "3", "trial_days": "0",
         "prices-TOTAL_FORMS": "2", "prices-INITIAL_FORMS": "1", "prices-0-id": str(price.pk), "prices-0-plan": "PRO",
         "prices-0-amount": "4200.50", "prices-0-currency": "NPR", "prices-0-interval": "month",
         "prices-0-interval_count": "1", "prices-0-is_default": "True",

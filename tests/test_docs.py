@@ -42,6 +42,7 @@ def _a_hosts_own_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     counts.projects = lambda organization: 0  # type: ignore[attr-defined]
     billing = ModuleType("orgs.billing")
     billing.organization_of = lambda request: None  # type: ignore[attr-defined]
+    billing.trial_keys = lambda organization: []  # type: ignore[attr-defined]
     for name, module in (("orgs", ModuleType("orgs")), ("orgs.counts", counts), ("orgs.billing", billing)):
         monkeypatch.setitem(sys.modules, name, module)
 

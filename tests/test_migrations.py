@@ -20,10 +20,12 @@ from django.db import connection
 
 from django_tenant_billing import clock, quotas
 from django_tenant_billing.models import (
+    Heartbeat,
     PaymentEvent,
     PaymentTransaction,
     PlanLimit,
     Subscription,
+    TrialMark,
     Usage,
     UsageCounter,
     UsageEntry,
@@ -301,6 +303,8 @@ def fill() -> Organization:
         status="paid", created_at=now, initiated_at=now, paid_at=now, next_check_at=now + timedelta(minutes=1),
     )  # fmt: skip
     payment.activate_plan()
+    Heartbeat.objects.beat("run_billing", now)
+    TrialMark.objects.mark(["organization:1"], "PRO", now)
     PaymentEvent.objects.create(payment=payment, gateway="khalti", kind="proof", at=now, data={"status": "Completed"})
     quotas.consume(organization, "api_calls", 3, key="order-7")
     quotas.reserve(organization, "api_calls", 2)

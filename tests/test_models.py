@@ -21,6 +21,7 @@ from django_tenant_billing.exceptions import AppendOnly, CatalogueMissing, NotPr
 from django_tenant_billing.models import (
     Activation,
     Feature,
+    Heartbeat,
     Hold,
     IdempotencyKey,
     LimitOverride,
@@ -30,6 +31,7 @@ from django_tenant_billing.models import (
     PlanLimit,
     PlanPrice,
     Subscription,
+    TrialMark,
     Usage,
     UsageCounter,
     UsageEntry,
@@ -465,6 +467,10 @@ def test_every_row_reads_as_what_it_is(organization: Organization) -> None:
         overriding(organization, limit_value=None)
         texts = [str(override) for override in LimitOverride.objects.order_by("pk")]
         assert texts == [f"{organization.pk} - invoices: 1", f"{organization.pk} - invoices: unlimited"]
+        Heartbeat.objects.beat("run_billing", NOW)
+        assert str(Heartbeat.objects.get()) == "run_billing - 2026-01-31 12:00 UTC"
+        assert TrialMark.objects.mark(["a"], "PRO", NOW)
+        assert str(TrialMark.objects.get()) == "ca978112 - PRO"
         hold(organization)
         assert str(Hold.objects.get()) == f"{organization.pk} - invoices: 1 held"
         two_keys(organization, key="other")
@@ -539,7 +545,9 @@ def test_no_model_points_to_a_user_and_keys_are_what_they_say() -> None:
         related = {str(f.related_model) for f in model._meta.get_fields() if f.related_model}
         assert not any("auth" in name for name in related)
         key = model._meta.pk
-        assert isinstance(key, models.CharField if model in (Plan, Feature) else models.BigAutoField)
+        assert isinstance(
+            key, models.CharField if model in (Plan, Feature, Heartbeat, TrialMark) else models.BigAutoField
+        )
 
 
 # Usage

@@ -11,7 +11,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied, SuspiciousOperation
 
 import django_tenant_billing
-from django_tenant_billing import exceptions, models, payments, quotas, signals, testing
+from django_tenant_billing import exceptions, models, payments, quotas, signals, subscriptions, testing
 from django_tenant_billing.decisions import Decision, Offer
 
 ROOT = Path(django_tenant_billing.__file__).parent
@@ -52,12 +52,35 @@ ROOT = Path(django_tenant_billing.__file__).parent
             },
         ),
         (payments, {"Sweep", "find", "reconcile", "record_claim", "record_rejected", "settle", "start"}),
+        (
+            subscriptions,
+            {
+                "backfill",
+                "buy_with_credit",
+                "cancel",
+                "extend",
+                "extend_trial",
+                "organizations_without_rows",
+                "overdue_since",
+                "preview",
+                "resume",
+                "run_due",
+                "schedule_change",
+                "set_by_staff",
+                "start_trial",
+                "subscription_of",
+                "undo_change",
+                "usage_of",
+                "welcome",
+            },
+        ),
         (testing, {"clock_moved", "seed_catalogue", "set_used", "subscribe"}),
         (
             models,
             {
                 "Activation",
                 "Feature",
+                "Heartbeat",
                 "Hold",
                 "HoldState",
                 "IdempotencyKey",
@@ -69,6 +92,7 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "PlanPrice",
                 "Subscription",
                 "SubscriptionEvent",
+                "TrialMark",
                 "Usage",
                 "UsageCounter",
                 "UsageEntry",

@@ -7,24 +7,28 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from django_tenant_billing import clock, quotas, signals, subscriptions
-from django_tenant_billing.exceptions import AppendOnly, NotForSale, NotPossible, QuotaExceeded
+from django_tenant_billing.exceptions import AppendOnly, NotForSale, NotPossible, QuotaExceeded, TrialUsed
 from django_tenant_billing.explain import explain
 from django_tenant_billing.lifecycle import State, days_between, unused
 from django_tenant_billing.models import (
     Activation,
     Feature,
     Plan,
+    PlanLimit,
     PlanPrice,
     Subscription,
     SubscriptionEvent,
+    TrialMark,
 )
 from django_tenant_billing.models.purchases import (
     Purchase,
@@ -347,6 +351,18 @@ CELLS: dict[str, dict[State, str]] = {
     },
     "undo": dict.fromkeys(State, "none is going to come"),
     "give": dict.fromkeys(State, "comped"),
+    "try PRO": {
+        State.TRIALING: "it has PRO", State.ACTIVE: "it has PRO", State.CANCELED: "it has PRO",
+        State.GRACE: "it has PRO", State.EXPIRED: "trial_started",
+    },
+    "extend": {
+        State.TRIALING: "there is no end to move", State.ACTIVE: "extended", State.CANCELED: "extended",
+        State.GRACE: "extended", State.EXPIRED: "there is no end to move",
+    },
+    "extend trial": {
+        State.TRIALING: "trial_extended", State.ACTIVE: "no trial is running", State.CANCELED: "no trial is running",
+        State.GRACE: "no trial is running", State.EXPIRED: "no trial is running",
+    },
     "time passes": {
         State.TRIALING: "trial_ended", State.ACTIVE: "expired", State.CANCELED: "expired", State.GRACE: "expired",
         State.EXPIRED: "expired",
@@ -377,6 +393,13 @@ def test_every_event_in_every_state_happens_or_says_why_not(sold: Organization, 
                 subscriptions.undo_change(sold, actor="user 1")
             elif event == "give":
                 subscriptions.set_by_staff(sold, "BASIC", None, actor="staff", reason="a friend")
+            elif event == "try PRO":
+                Plan.objects.update(trial_days=14)
+                subscriptions.start_trial(sold, "PRO", actor="user 1")
+            elif event == "extend":
+                subscriptions.extend(sold, 9, actor="staff", reason="an outage")
+            elif event == "extend trial":
+                subscriptions.extend_trial(sold, 9, actor="staff", reason="a holiday")
             else:
                 assert list(subscriptions.run_due(on(1, 1, 2028)))
         except NotPossible as error:
@@ -466,6 +489,89 @@ def test_staff_gives_a_plan_with_a_reason_and_an_end_to_come(sold: Organization)
         for until, actor, reason in ((None, "anna", " "), (None, " ", "why not"), (START, "anna", "why not")):
             with pytest.raises(ValueError, match=r"reason and an actor|still to come"):
                 subscriptions.set_by_staff(sold, "BASIC", until, actor=actor, reason=reason)
+
+
+def test_given_days_follow_what_was_paid_and_move_what_comes_after(sold: Organization) -> None:
+    pay(sold, "PRO", START)
+    later = pay(sold, "BASIC", on(10, 2))
+    with at(on(11, 2)):
+        subscriptions.extend(sold, 3, actor="anna", reason="an outage")
+    later.refresh_from_db()
+    assert (later.starts_at, later.ends_at) == (on(3, 3), on(3, 4))
+    assert (row().period_end, row().next_period_end, row().anchor) == (on(3, 3), on(3, 4), on(3, 4))
+    assert pay(sold, "BASIC", on(12, 2)).ends_at == on(3, 5)
+    with at(on(6, 5)), pytest.raises(NotPossible, match="no end to move"):
+        subscriptions.extend(sold, 1, actor="anna", reason="too late")
+    for days, actor in ((0, "anna"), (True, "anna"), (1, " ")):
+        with pytest.raises(ValueError, match=r"whole number|reason and an actor"):
+            subscriptions.extend(sold, days, actor=actor, reason="why not")
+
+
+def test_a_short_gift_does_not_bring_back_what_ended_before(sold: Organization) -> None:
+    pay(sold, "PRO", START)
+    with at(on(2, 3)):
+        before = Subscription.objects.values().get()
+        with pytest.raises(NotPossible, match="it ended more than 1 days ago"):
+            subscriptions.extend(sold, 1, actor="anna", reason="too little")
+        assert Subscription.objects.values().get() == before
+        assert subscriptions.extend(sold, 5, actor="anna", reason="an outage").state() is State.ACTIVE
+
+
+def test_a_trial_is_had_once_by_all_that_an_organization_is_known_by(sold: Organization, settings: Any) -> None:
+    Plan.objects.filter(pk="PRO").update(trial_days=14)
+    PlanLimit.objects.filter(plan="PRO", feature="invoices").update(trial_differs=True, trial_limit_value=20)
+    settings.TENANT_BILLING_TRIAL_KEYS = lambda organization: [f"owner: {organization.name[:5]}"]
+    with at(START):
+        with pytest.raises(NotForSale, match="it has no trial"):
+            subscriptions.start_trial(sold, "BASIC", actor="user 1")
+        made = subscriptions.start_trial(sold, "PRO", actor="user 1")
+        assert (made.state(), made.trial_ends_at) == (State.TRIALING, made.period_start + timedelta(days=14))
+        assert check(sold, "invoices").limit == 20
+        subscriptions.extend_trial(sold, 7, actor="anna", reason="a holiday")
+        other = Organization.objects.create(name="HIMAL Again")
+        with pytest.raises(TrialUsed, match="the one trial was had"):
+            subscriptions.start_trial(other, "PRO", actor="user 1")
+        assert subscriptions.start_trial(Organization.objects.create(name="Other"), "PRO", actor="user 2")
+    with at(START + timedelta(days=21, minutes=1)):
+        assert Subscription.objects.get(organization=sold).state() is State.EXPIRED
+        with pytest.raises(TrialUsed):
+            subscriptions.start_trial(sold, "PRO", actor="user 1")
+    assert "Himal" not in "".join(TrialMark.objects.values_list("digest", flat=True))
+
+
+def test_the_end_is_reminded_of_once_and_only_while_there_is_time(sold: Organization) -> None:
+    pay(sold, "PRO", START)
+    told = []
+    for day in (20, 21, 22, 26, 27, 28, 40):
+        moment = START + timedelta(days=day)
+        told.append([(event.change, event.data.get("days")) for event in subscriptions.run_due(moment)])
+    assert told == [[], [("reminded", 7)], [], [], [("reminded", 1)], [("grace_started", None)], [("expired", None)]]
+    pay(sold, "PRO", on(1, 5))
+    # Days off: only what still matters is said.
+    assert [event.data for event in subscriptions.run_due(on(31, 5))] == [{"days": 1}]
+    pay(sold, "PRO", on(31, 5))
+    with at(on(31, 5)):
+        subscriptions.cancel(sold, actor="user 1")
+    assert [event.change for event in subscriptions.run_due(on(2, 7))] == ["expired"]
+
+
+def test_a_command_that_stopped_is_told_by_a_check_and_in_the_admin(sold: Organization, admin_client: Client) -> None:
+    def warned() -> list[str]:
+        found = [message.msg for message in run_checks(databases=["default"]) if message.id == "tenant_billing.W005"]
+        page = admin_client.get("/admin/tenant_billing/subscription/").content.decode()
+        assert ("The command run_billing has stopped (since Feb." in page) is bool(found)
+        return found
+
+    assert warned() == []
+    pay(sold, "PRO", START)
+    with at(START + timedelta(days=22)):
+        assert warned() == []  # due for a day
+    with at(START + timedelta(days=23)):
+        assert "has not run since 2026-02-21 06:00 UTC" in warned()[0]
+        call_command("run_billing")
+        assert warned() == []
+    with at(START + timedelta(days=25)):
+        assert "has not run since 2026-02-23" in warned()[0]
 
 
 def test_history_is_written_once(sold: Organization) -> None:

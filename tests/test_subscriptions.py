@@ -17,13 +17,13 @@ from django_tenant_billing import clock
 from django_tenant_billing.exceptions import CatalogueMissing
 from django_tenant_billing.models import Subscription, Usage
 from django_tenant_billing.subscriptions import (
-    BATCH,
     backfill,
     organizations_without_rows,
     subscription_of,
     usage_of,
     welcome,
 )
+from django_tenant_billing.subscriptions.rows import BATCH
 from tests.testapp.models import Organization
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ Shape of ``TENANT_BILLING_CATALOGUE`` (prices in rupees, a limit of None is unli
         "plans": {
             "FREE": {"name": "Free", "price": 0, "limits": {"invoices": 10, "customers": 5, "api_calls": 100}},
             "PRO": {"name": "Pro", "price": 3900, "more_prices": [{"price": 39000, "interval": "year"}],
-                    "grace_days": 3, "limits": {
+                    "grace_days": 3, "trial_days": 14, "limits": {
                 "invoices": {"limit": 3000, "trial": 50}, "customers": None,
                 "api_calls": {"limit": 10000, "grace_days": 3}}},
         },
@@ -43,7 +43,7 @@ MAX_LIMIT = 2**53 - 1
 """The largest limit: what JavaScript reads exactly, far below the 2**63 - 1 that stands for unlimited in SQL."""
 
 MAX_GRACE_DAYS = 366
-"""The longest grace time of a soft limit."""
+"""The longest time of grace, of a soft limit or of a plan, and the longest trial."""
 
 MAX_LABEL = 80
 """Characters of a label or a plan's name, as their columns hold."""
@@ -90,6 +90,7 @@ class PlanSpec:
     prices: tuple[PriceSpec, ...]
     """The default one first."""
     grace_days: int
+    trial_days: int
     limits: Mapping[str, LimitSpec]
 
 

@@ -87,7 +87,7 @@ def _plan(code: str, raw: Any, slugs: list[str]) -> PlanSpec:
         raise InvalidCatalogue(where, "a code is at most 32 characters of letters, digits, - and _")
     _only(
         raw, where, required={"price", "limits"},
-        optional={"name", "more_prices", "grace_days", *PRICE_OPTIONS},
+        optional={"name", "more_prices", "grace_days", "trial_days", *PRICE_OPTIONS},
     )  # fmt: skip
     _label(raw.get("name", code), f"{where}.name")
     limits = {slug: _limit(slug, value, f"{where}.limits.{slug}", slugs) for slug, value in
@@ -103,7 +103,7 @@ def _plan(code: str, raw: Any, slugs: list[str]) -> PlanSpec:
         raise InvalidCatalogue(f"{where}.more_prices", "two prices for the same time in the same currency")
     return PlanSpec(
         code=code, name=raw.get("name", code), prices=tuple(prices), limits=limits,
-        grace_days=_days(raw, "grace_days", where),
+        grace_days=_days(raw, "grace_days", where), trial_days=_days(raw, "trial_days", where),
     )  # fmt: skip
 
 

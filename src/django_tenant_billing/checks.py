@@ -15,11 +15,13 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own name
 from django.db import DatabaseError, connections, router
 
+from . import clock
 from .catalogue_reader import read_catalogue
 from .conf import PREFIX, SETTING_NAMES, conf, load
 from .exceptions import GatewayNotConfigured, InvalidCatalogue
 from .gateways.registry import gateway_aliases, get_gateway
 from .models import PlanLimit, UsageCounter
+from .subscriptions import overdue_since
 
 TAG = "tenant_billing"
 
@@ -48,6 +50,7 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
         "ORGANIZATION_RESOLVER": conf.organization_resolver,
         "AUTHORIZE": conf.authorize,
         "ORGANIZATION_TIME_ZONE": conf.organization_time_zone,
+        "TRIAL_KEYS": conf.trial_keys,
     }
     for name, value in functions.items():
         if not _loadable(value):
@@ -162,6 +165,7 @@ def check_databases(*, databases: Sequence[str] | None = None, **_kwargs: Any) -
                 id=f"{TAG}.W003",
             )
         )
+    messages.extend(_check_heartbeat())
     try:
         seeded = PlanLimit.objects.using(using).exists()
     except DatabaseError:
@@ -175,6 +179,17 @@ def check_databases(*, databases: Sequence[str] | None = None, **_kwargs: Any) -
             )
         )
     return messages
+
+
+def _check_heartbeat() -> list[CheckMessage]:
+    try:
+        since = overdue_since(clock.now())
+    except DatabaseError:
+        return []  # Not migrated yet.
+    if since is None:
+        return []
+    message = f"run_billing has not run since {since:%Y-%m-%d %H:%M} UTC: reminders and history of subscriptions wait."
+    return [Warning(message, "Run: manage.py run_billing, every hour or every day.", id=f"{TAG}.W005")]
 
 
 def register_checks() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from functools import cache
 from typing import Any, TypeVar
@@ -92,6 +92,19 @@ class Settings:
     def fallback_plan(self) -> str:
         """Code of the plan that holds before a subscription starts and after its paid period ended."""
         return _read("TENANT_BILLING_FALLBACK_PLAN", "FREE")
+
+    @property
+    def reminder_days(self) -> Sequence[int]:
+        """How many days before the end of what was paid or tried ``run_billing`` reminds of it."""
+        return _read("TENANT_BILLING_REMINDER_DAYS", (7, 1))
+
+    @property
+    def trial_keys(self) -> str | Callable[[Any], Iterable[str]] | None:
+        """A function of the organization that returns texts it is known by: owner, domain, telephone. One trial each.
+
+        Dotted path or callable. What is kept of them are hashes.
+        """
+        return _read("TENANT_BILLING_TRIAL_KEYS", None)
 
     @property
     def mode(self) -> str:

@@ -13,6 +13,7 @@ BillingError
 ├── UnknownReservation        (LookupError)             no reservation of this organization has this key
 ├── NotForSale                (ValueError)              a plan that is unknown, free or retired
 ├── NotPossible               (ValueError)              a subscription does not allow this as it stands
+│   └── TrialUsed                                       the one trial was had
 ├── NotProven                                           activate_plan() on a payment that is not paid
 ├── IllegalTransition                                   the transition table says no
 ├── InsideTransaction         (RuntimeError)            a gateway must not be asked while a transaction is open
@@ -140,6 +141,10 @@ class NotPossible(BillingError, ValueError):
     def __init__(self, act: str, state: str, reason: str) -> None:
         self.state = state
         super().__init__(f"Cannot {act} a subscription that is {state}: {reason}.")
+
+
+class TrialUsed(NotPossible):
+    """The one trial of this organization, or of what it is known by, was had."""
 
 
 class NotProven(BillingError):

@@ -30,12 +30,15 @@ class State(TextChoices):
 class Change(TextChoices):
     """What can happen to a subscription; each is one line of its history."""
 
+    TRIAL_STARTED = "trial_started", _("trial started")
+    TRIAL_EXTENDED = "trial_extended", _("trial extended")
     STARTED = "started", _("started")
     RENEWED = "renewed", _("renewed")
     UPGRADED = "upgraded", _("upgraded")
     PREPAID = "prepaid", _("paid for the next plan")
     CHANGED = "changed", _("changed to the next plan")
     TRIAL_ENDED = "trial_ended", _("trial ended")
+    REMINDED = "reminded", _("reminded")
     GRACE_STARTED = "grace_started", _("grace started")
     EXPIRED = "expired", _("expired")
     CHANGE_SCHEDULED = "change_scheduled", _("change scheduled")
@@ -43,6 +46,7 @@ class Change(TextChoices):
     CANCELED = "canceled", _("canceled")
     RESUMED = "resumed", _("resumed")
     COMPED = "comped", _("set by staff")
+    EXTENDED = "extended", _("extended by staff")
 
 
 def days_between(start: datetime, end: datetime, zone: tzinfo) -> int:

@@ -76,8 +76,10 @@ def _seed(catalogue: Catalogue, *, update: bool) -> Report:
     for position, spec in enumerate(catalogue.plans):
         plan, created = Plan.objects.get_or_create(
             code=spec.code,
-            defaults={"name": spec.name, "position": position, "grace_days": spec.grace_days},
-        )
+            defaults={
+                "name": spec.name, "position": position, "grace_days": spec.grace_days, "trial_days": spec.trial_days,
+            },
+        )  # fmt: skip
         for number, price in enumerate(spec.prices if created else ()):
             PlanPrice.objects.create(
                 plan=plan, amount_minor=price.price_minor, currency=price.currency, interval=price.interval,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+
+from .. import clock
+from ..subscriptions import overdue_since
 
 
 class ReadOnly:
@@ -18,6 +25,17 @@ class ReadOnly:
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class WatchesBilling:
+    """Above the list stands a warning where run_billing has stopped."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        since = overdue_since(clock.now())
+        if since is not None:
+            text = _("The command run_billing has stopped (since %(since)s). Run: manage.py run_billing")
+            messages.warning(request, text % {"since": date_format(localtime(since), "DATETIME_FORMAT")})
+        return super().changelist_view(request, extra_context)  # type: ignore[misc]
 
 
 class GoesWithOrganization:

@@ -48,7 +48,7 @@ class PlanLimitInline(admin.TabularInline):
 
 @admin.register(Plan)
 class PlanAdmin(admin.ModelAdmin):
-    list_display = ("code", "name", "position", "is_active", "grace_days")
+    list_display = ("code", "name", "position", "is_active", "grace_days", "trial_days")
     list_editable = ("position", "is_active")
     inlines = (PlanPriceInline, PlanLimitInline)
 

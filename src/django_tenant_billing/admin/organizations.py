@@ -21,7 +21,7 @@ from ..models import Hold, LimitOverride, Subscription, SubscriptionEvent, Usage
 from ..money import format_money
 from ..quotas import check_all, end_override
 from ..subscriptions import set_by_staff
-from .base import GoesWithOrganization, ReadOnly
+from .base import GoesWithOrganization, ReadOnly, WatchesBilling
 
 
 def _subscription() -> str:
@@ -42,7 +42,7 @@ class GiveForm(forms.ModelForm):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(GoesWithOrganization, admin.ModelAdmin):
+class SubscriptionAdmin(WatchesBilling, GoesWithOrganization, admin.ModelAdmin):
     """A plan and its end are given by staff, with a reason; everything else comes from payments and acts."""
 
     form = GiveForm

@@ -78,6 +78,18 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Heartbeat",
+            fields=[
+                ("name", models.CharField(max_length=50, primary_key=True, serialize=False, verbose_name="command")),
+                ("at", models.DateTimeField(verbose_name="last ran at")),
+            ],
+            options={
+                "verbose_name": "heartbeat",
+                "verbose_name_plural": "heartbeats",
+                "ordering": ["name"],
+            },
+        ),
+        migrations.CreateModel(
             name="Plan",
             fields=[
                 ("code", models.CharField(max_length=32, primary_key=True, serialize=False, verbose_name="code")),
@@ -98,11 +110,33 @@ class Migration(migrations.Migration):
                         verbose_name="days of grace",
                     ),
                 ),
+                (
+                    "trial_days",
+                    models.PositiveSmallIntegerField(
+                        default=0,
+                        help_text="For how many days it can be tried, once. 0: not at all.",
+                        validators=[django.core.validators.MaxValueValidator(366)],
+                        verbose_name="days of trial",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "plan",
                 "verbose_name_plural": "plans",
                 "ordering": ["position", "code"],
+            },
+        ),
+        migrations.CreateModel(
+            name="TrialMark",
+            fields=[
+                ("digest", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("plan", models.CharField(max_length=32, verbose_name="plan")),
+                ("at", models.DateTimeField(verbose_name="at")),
+            ],
+            options={
+                "verbose_name": "trial mark",
+                "verbose_name_plural": "trial marks",
+                "ordering": ["at", "digest"],
             },
         ),
         migrations.CreateModel(
@@ -506,12 +540,15 @@ class Migration(migrations.Migration):
                     "change",
                     models.CharField(
                         choices=[
+                            ("trial_started", "trial started"),
+                            ("trial_extended", "trial extended"),
                             ("started", "started"),
                             ("renewed", "renewed"),
                             ("upgraded", "upgraded"),
                             ("prepaid", "paid for the next plan"),
                             ("changed", "changed to the next plan"),
                             ("trial_ended", "trial ended"),
+                            ("reminded", "reminded"),
                             ("grace_started", "grace started"),
                             ("expired", "expired"),
                             ("change_scheduled", "change scheduled"),
@@ -519,6 +556,7 @@ class Migration(migrations.Migration):
                             ("canceled", "canceled"),
                             ("resumed", "resumed"),
                             ("comped", "set by staff"),
+                            ("extended", "extended by staff"),
                         ],
                         max_length=20,
                         verbose_name="change",

@@ -2,6 +2,7 @@
 
 from .activations import Activation
 from .counters import UsageCounter
+from .heartbeats import Heartbeat
 from .history import SubscriptionEvent
 from .holds import Hold, HoldState
 from .log import PaymentEvent
@@ -10,11 +11,13 @@ from .payments import PaymentTransaction
 from .plans import Feature, Plan, PlanLimit, PlanPrice
 from .records import IdempotencyKey, UsageEntry
 from .subscriptions import Subscription
+from .trials import TrialMark
 from .usage import Usage
 
 __all__ = [
     "Activation",
     "Feature",
+    "Heartbeat",
     "Hold",
     "HoldState",
     "IdempotencyKey",
@@ -26,6 +29,7 @@ __all__ = [
     "PlanPrice",
     "Subscription",
     "SubscriptionEvent",
+    "TrialMark",
     "Usage",
     "UsageCounter",
     "UsageEntry",

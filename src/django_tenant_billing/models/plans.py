@@ -26,6 +26,13 @@ class Plan(models.Model):
         help_text=_("For how many days it goes on after its paid end. Counts from the next payment on."),
     )
 
+    trial_days = models.PositiveSmallIntegerField(
+        _("days of trial"),
+        default=0,
+        validators=[MaxValueValidator(MAX_GRACE_DAYS)],
+        help_text=_("For how many days it can be tried, once. 0: not at all."),
+    )
+
     class Meta:
         ordering = ["position", "code"]
         verbose_name = _("plan")

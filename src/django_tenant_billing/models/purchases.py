@@ -11,6 +11,7 @@ prepays     a lower plan, or the one that comes next: it begins when what is pai
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -188,6 +189,16 @@ def drop_next(row: Subscription, now: datetime) -> int:
     return given_back
 
 
+def shift_next(row: Subscription, now: datetime, later: Callable[[datetime], datetime]) -> None:
+    """What was prepaid for the next plan comes as much later as the end that it follows. Saves no row of it."""
+    if row.next_period_end is None:
+        return
+    for activation in Activation.objects.open_of(row, now).filter(starts_at__gte=row.period_end):
+        activation.starts_at, activation.ends_at = later(activation.starts_at), later(activation.ends_at)
+        activation.save(update_fields=["starts_at", "ends_at"])
+    row.next_period_end = later(row.next_period_end)
+
+
 def stands_lower(plan: str, than: str) -> bool:
     """Does this plan come before the other in the order of plans? Raises NotForSale where there is no such plan."""
     position = dict(Plan.objects.filter(pk__in=[plan, than]).values_list("pk", "position"))
@@ -270,14 +281,8 @@ def _put(row: Subscription, quoted: Quote, now: datetime) -> None:
     """Write a purchase into the row, and save it."""
     purchase, terms, zone = quoted.purchase, quoted.terms, row.zone
     if purchase is Purchase.RENEWS:
-        if row.next_period_end is not None and row.period_end is not None:
-            # What was prepaid after it comes as much later.
-            for later in Activation.objects.open_of(row, now).filter(starts_at__gte=row.period_end):
-                later.starts_at = extended(row.anchor, later.starts_at, terms.interval, terms.intervals, zone)
-                later.ends_at = extended(row.anchor, later.ends_at, terms.interval, terms.intervals, zone)
-                later.save(update_fields=["starts_at", "ends_at"])
-            row.next_period_end = extended(row.anchor, row.next_period_end, terms.interval, terms.intervals, zone)
-        else:
+        shift_next(row, now, lambda moment: extended(row.anchor, moment, terms.interval, terms.intervals, zone))
+        if row.next_period_end is None:
             row.next_plan_id = None  # Who pays for this plan again wants no other.
         row.period_end = quoted.ends_at
     elif purchase is Purchase.PREPAYS:

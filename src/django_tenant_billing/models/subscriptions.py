@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from django.db import models
@@ -91,7 +91,8 @@ class Subscription(models.Model):
 
     def save(self, **kwargs: Any) -> None:
         since = self.caught_up_at or self.period_start
-        self.due_at = min((moment for moment, _change in self._moments() if moment > since), default=None)
+        moments = [moment for moment, _change in self._moments()] + [moment for moment, _days in self._reminders()]
+        self.due_at = min((moment for moment in moments if moment > since), default=None)
         if kwargs.get("update_fields") is not None:
             kwargs["update_fields"] = {*kwargs["update_fields"], "due_at", "updated_at"}
         super().save(**kwargs)
@@ -171,17 +172,24 @@ class Subscription(models.Model):
         row._roll(now)
         return row
 
-    def catch_up(self, now: datetime) -> list[SubscriptionEvent]:
+    def catch_up(self, now: datetime, *, remind: bool = False) -> list[SubscriptionEvent]:
         """Note what happened by itself until ``now``, each thing once, in the row (saved) and in history.
 
-        The caller holds the lock. Changes nothing of what anybody may use.
+        The caller holds the lock. Changes nothing of what anybody may use. With ``remind`` the latest reminder that
+        became due is one of the things, while there is still time to pay.
         """
-        before = self.snapshot()
+        before, since = self.snapshot(), self.caught_up_at or self.period_start
         passed = self._roll(now)
-        if not passed:
+        reminders = [(moment, days) for moment, days in self._reminders() if since < moment <= now] if remind else []
+        if not passed and (self.due_at is None or self.due_at > now):
             return []
         self.save()
-        return [SubscriptionEvent.objects.append(self, change, at=moment, before=before) for moment, change in passed]
+        append = SubscriptionEvent.objects.append
+        events = [append(self, change, at=moment, before=before) for moment, change in passed]
+        if reminders and self.paid_until is not None and self.paid_until > now:
+            moment, days = max(reminders)
+            events.append(append(self, Change.REMINDED, at=moment, before=before, data={"days": days}))
+        return events
 
     def _roll(self, now: datetime) -> list[tuple[datetime, Change]]:
         since = self.caught_up_at or self.period_start
@@ -195,6 +203,13 @@ class Subscription(models.Model):
             self.trial_ends_at = None
         self.caught_up_at = max(now, since)
         return passed
+
+    def _reminders(self) -> Iterator[tuple[datetime, int]]:
+        """When to remind of the end of what was paid or tried, and of how many days that are left then."""
+        end = self.paid_until
+        if end is not None and self.canceled_at is None:
+            for days in conf.reminder_days:
+                yield end - timedelta(days=days), days
 
     def _moments(self) -> Iterator[tuple[datetime, Change]]:
         """What will happen by itself, and when."""

@@ -1,25 +1,24 @@
-"""Subscriptions: the rows a new organization gets, what people do to them beside paying, and what time does.
+"""What people do to a subscription beside paying.
 
 Each act locks the row, notes first what happened by itself until now, and leaves a line of history with who and why.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, router, transaction
-from django.db.models import Exists, Model, OuterRef
+from django.db import router, transaction
+from django.db.models import Model
 
-from . import clock
-from .conf import conf
-from .exceptions import CatalogueMissing, NotForSale, NotPossible
-from .lifecycle import Change, State
-from .models import Activation, PlanPrice, Subscription, SubscriptionEvent, Usage, UsageCounter
-from .models.purchases import (
+from .. import clock
+from ..conf import conf, load
+from ..exceptions import NotForSale, NotPossible, TrialUsed
+from ..lifecycle import Change, State
+from ..models import Activation, Plan, PlanPrice, Subscription, SubscriptionEvent, TrialMark, UsageCounter
+from ..models.purchases import (
     Excess,
     Quote,
     buy,
@@ -27,25 +26,28 @@ from .models.purchases import (
     excess_under,
     price_of,
     quote,
+    shift_next,
     stands_lower,
     terms_of,
 )
-from .models.rows import insert_missing
-from .organizations import organization_model
-
-logger = logging.getLogger("tenant_billing")
-
-BATCH = 500
+from ..periods import Interval, add
+from .rows import subscription_of
 
 
-def subscription_of(organization: Model) -> Subscription:
-    """The organization's subscription; created on the fallback plan at first touch. Raises CatalogueMissing."""
-    return Subscription.objects.ensure(organization.pk, clock.now())
-
-
-def usage_of(organization: Model) -> Usage:
-    """The organization's usage row; created at first touch."""
-    return Usage.objects.ensure(organization.pk)
+@contextmanager
+def _change(
+    organization: Model, change: Change, actor: str, reason: str, data: Mapping[str, Any] | None = None
+) -> Iterator[tuple[Subscription, datetime]]:
+    """The locked row, caught up, and the moment; on leaving it is saved, with its grace, and a line of history."""
+    now = clock.now()
+    with transaction.atomic(using=router.db_for_write(Subscription)):
+        row = Subscription.objects.lock(organization.pk, now)
+        row.catch_up(now)
+        before = row.snapshot()
+        yield row, now
+        row.grant_grace()
+        row.save()
+        SubscriptionEvent.objects.append(row, change, before=before, at=now, actor=actor, reason=reason, data=data)
 
 
 def preview(organization: Model, plan: str, price: PlanPrice | None = None) -> tuple[Quote, tuple[Excess, ...]]:
@@ -134,72 +136,60 @@ def set_by_staff(organization: Model, plan: str, until: datetime | None, *, acto
         return row
 
 
-def run_due(now: datetime) -> Iterator[SubscriptionEvent]:
-    """Note and announce what happened by itself until ``now``, each thing once, however often and late this runs.
+def extend(organization: Model, days: int, *, actor: str, reason: str) -> Subscription:
+    """Give days to a paid or given plan, at its end; what was prepaid after it comes as much later.
 
-    What anybody may use does not wait for it. Safe to run in parallel.
+    Months are counted from the new end from then on. Raises NotPossible, ValueError.
     """
-    using = router.db_for_write(Subscription)
-    due = Subscription.objects.using(using).filter(due_at__lte=now).order_by("due_at", "pk")
-    while keys := list(due.values_list("organization_id", flat=True)[:BATCH]):
-        for key in keys:
-            with transaction.atomic(using=using):
-                events = Subscription.objects.lock(key, now).catch_up(now)
-            yield from events
+    _reasoned(days, actor, reason)
+    with _change(organization, Change.EXTENDED, actor, reason.strip(), {"days": days}) as (row, now):
+        if row.period_end is None or row.state(now) not in (State.ACTIVE, State.CANCELED, State.GRACE):
+            raise NotPossible("extend", row.state(now), "there is no end to move")
+        zone = row.zone
+        shift_next(row, now, lambda moment: add(moment, Interval.DAY, days, zone))
+        row.period_end = add(row.period_end, Interval.DAY, days, zone)
+        if row.period_end <= now:
+            raise NotPossible("extend", row.state(now), f"it ended more than {days} days ago")
+        row.anchor = row.next_period_end or row.period_end
+        return row
 
 
-@contextmanager
-def _change(organization: Model, change: Change, actor: str, reason: str) -> Iterator[tuple[Subscription, datetime]]:
-    """The locked row, caught up, and the moment; on leaving it is saved, with its grace, and a line of history."""
-    now = clock.now()
-    with transaction.atomic(using=router.db_for_write(Subscription)):
-        row = Subscription.objects.lock(organization.pk, now)
-        row.catch_up(now)
-        before = row.snapshot()
-        yield row, now
-        row.grant_grace()
-        row.save()
-        SubscriptionEvent.objects.append(row, change, before=before, at=now, actor=actor, reason=reason)
+def start_trial(organization: Model, plan: str, *, actor: str, reason: str = "") -> Subscription:
+    """Let an organization try a plan for its days of trial, once: for it and for everything it is known by.
 
-
-def welcome(organization: Model) -> bool:
-    """Give a new organization its subscription and usage. False, and nothing raised, where that cannot be yet:
-    a sign-up never fails because of billing, and first touch makes the rows up later.
+    Raises NotPossible, TrialUsed, NotForSale.
     """
-    try:
-        with transaction.atomic(using=router.db_for_write(Subscription)):
-            subscription_of(organization)
-            usage_of(organization)
-    except CatalogueMissing:
-        return False
-    except DatabaseError as error:
-        logger.warning("No billing rows yet for new organization %s: %s", organization.pk, type(error).__name__)
-        return False
-    return True
+    days = Plan.objects.filter(pk=plan, is_active=True).values_list("trial_days", flat=True).first()
+    if not days:
+        raise NotForSale(plan, "it has no trial")
+    keys = [f"organization:{organization.pk}", *load(conf.trial_keys, _nothing_else)(organization)]
+    with _change(organization, Change.TRIAL_STARTED, actor, reason) as (row, now):
+        if row.plan_in_force(now) != conf.fallback_plan or row.state(now) is State.GRACE:
+            raise NotPossible("start a trial of", row.state(now), f"it has {row.plan_in_force(now)}")
+        if not TrialMark.objects.mark(keys, plan, now):
+            raise TrialUsed("start a trial of", row.state(now), "the one trial was had")
+        UsageCounter.objects.close(row.organization_id, now)
+        row.plan_id, row.anchor, row.period_start = plan, now, now
+        row.period_end = row.trial_ends_at = add(now, Interval.DAY, days, row.zone)
+        return row
 
 
-def organizations_without_rows() -> list[Any]:
-    """Keys of organizations that lack a subscription or a usage row."""
-    return list(
-        organization_model()
-        ._default_manager.exclude(
-            Exists(Subscription.objects.filter(organization_id=OuterRef("pk")))
-            & Exists(Usage.objects.filter(organization_id=OuterRef("pk")))
-        )
-        .values_list("pk", flat=True)
-    )
+def extend_trial(organization: Model, days: int, *, actor: str, reason: str) -> Subscription:
+    """Let a trial last longer. Raises NotPossible, ValueError."""
+    _reasoned(days, actor, reason)
+    with _change(organization, Change.TRIAL_EXTENDED, actor, reason.strip(), {"days": days}) as (row, now):
+        if row.trial_ends_at is None or row.next_plan_id is not None:
+            raise NotPossible("extend the trial of", row.state(now), "no trial is running that nothing was paid after")
+        row.trial_ends_at = row.period_end = add(row.trial_ends_at, Interval.DAY, days, row.zone)
+        return row
 
 
-def backfill(keys: list[Any], now: datetime) -> None:
-    """Create the subscription and usage rows that these organizations lack, in batches."""
-    for start in range(0, len(keys), BATCH):
-        batch = keys[start : start + BATCH]
-        insert_missing(
-            Subscription,
-            [
-                Subscription(organization_id=key, plan_id=conf.fallback_plan, anchor=now, period_start=now)
-                for key in batch
-            ],
-            ["organization"],
-        )
-        insert_missing(Usage, [Usage(organization_id=key) for key in batch], ["organization"])
+def _reasoned(days: int, actor: str, reason: str) -> None:
+    if type(days) is not int or days < 1:
+        raise ValueError(f"{days!r} is not a whole number of days from 1 up.")
+    if not reason.strip() or not actor.strip():
+        raise ValueError("This needs a reason and an actor: who did this to the organization, and why?")
+
+
+def _nothing_else(_organization: Model) -> list[str]:
+    return []

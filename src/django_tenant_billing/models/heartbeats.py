@@ -1,0 +1,34 @@
+"""When a command that has to run regularly last did: what a check and the admin warn by."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+STOPPED_AFTER = timedelta(hours=26)
+"""A command that runs daily and has not run for this long has stopped."""
+
+
+class HeartbeatManager(models.Manager["Heartbeat"]):
+    def beat(self, name: str, now: datetime) -> None:
+        """Note that this command has just done all its work."""
+        self.update_or_create(name=name, defaults={"at": now})
+
+
+class Heartbeat(models.Model):
+    """One row for each command."""
+
+    name = models.CharField(_("command"), max_length=50, primary_key=True)
+    at = models.DateTimeField(_("last ran at"))
+
+    objects = HeartbeatManager()
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("heartbeat")
+        verbose_name_plural = _("heartbeats")
+
+    def __str__(self) -> str:
+        return f"{self.name} - {self.at:%Y-%m-%d %H:%M} UTC"
