@@ -165,11 +165,19 @@ def check_databases(*, databases: Sequence[str] | None = None, **_kwargs: Any) -
                 id=f"{TAG}.W003",
             )
         )
-    messages.extend(_check_heartbeat())
     try:
         seeded = PlanLimit.objects.using(using).exists()
+        stopped = overdue_since(clock.now())
     except DatabaseError:
-        seeded = True  # Not migrated yet: migrate says so itself.
+        return messages  # Not migrated yet: migrate says so itself.
+    if stopped is not None:
+        messages.append(
+            Warning(
+                f"run_billing has not run since {stopped:%Y-%m-%d %H:%M} UTC: reminders and history wait.",
+                "Run: manage.py run_billing, every hour or every day.",
+                id=f"{TAG}.W005",
+            )
+        )
     if not seeded:
         messages.append(
             Warning(
@@ -179,17 +187,6 @@ def check_databases(*, databases: Sequence[str] | None = None, **_kwargs: Any) -
             )
         )
     return messages
-
-
-def _check_heartbeat() -> list[CheckMessage]:
-    try:
-        since = overdue_since(clock.now())
-    except DatabaseError:
-        return []  # Not migrated yet.
-    if since is None:
-        return []
-    message = f"run_billing has not run since {since:%Y-%m-%d %H:%M} UTC: reminders and history of subscriptions wait."
-    return [Warning(message, "Run: manage.py run_billing, every hour or every day.", id=f"{TAG}.W005")]
 
 
 def register_checks() -> None:
