@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from django.contrib.auth.models import User
 from django.db import connections
 
 from django_tenant_billing.contrib.simulator.server import Server, running_server
-from django_tenant_billing.models import Feature, PlanLimit
+from django_tenant_billing.models import Feature, Plan, PlanLimit, PlanPrice, Subscription
 from django_tenant_billing.testing import seed_catalogue
 from tests.databases import mariadb, postgres
+from tests.sales import START
 from tests.testapp.models import Organization
 
 
@@ -89,3 +91,12 @@ def use_simulator(settings: Any, url: str) -> None:
             "OPTIONS": {"secret_key": "simulated_secret_key", "base_url": f"{url}api/v2/"},
         }
     }
+
+
+@pytest.fixture
+def sold(organization: Organization) -> Organization:
+    """Nepali prices: BASIC 1,000 and PRO 3,900 a month, PRO 39,000 a year; three days of grace."""
+    Plan.objects.exclude(pk="FREE").update(grace_days=3)
+    PlanPrice.objects.create(plan_id="PRO", amount_minor=3_900_000, interval="year")
+    Subscription.objects.update(anchor=START - timedelta(days=90), period_start=START - timedelta(days=90))
+    return organization

@@ -15,7 +15,9 @@ from django_tenant_billing import clock, quotas
 from django_tenant_billing.catalogue import DEFAULT
 from django_tenant_billing.decisions import Decision
 from django_tenant_billing.models import Hold, HoldState, PlanLimit, Subscription, UsageCounter
-from django_tenant_billing.periods import Interval, add, extended
+from django_tenant_billing.models.purchases import buy
+from django_tenant_billing.models.quotes import Terms
+from django_tenant_billing.periods import Interval
 from tests.testapp.models import Organization
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -80,14 +82,8 @@ def with_ledger(*features: str) -> dict[str, Any]:
 
 
 def put_on(subscription: Subscription, plan: str, interval: Interval, count: int, now: datetime) -> None:
-    """What a purchase does to the row: the plan in force gets a later end, another one begins now, lower ones too."""
-    if subscription.plan_id == plan and subscription.period_end is not None and subscription.period_end > now:
-        subscription.period_end = extended(
-            subscription.anchor, subscription.period_end, interval, count, subscription.zone
-        )
-    else:
-        UsageCounter.objects.close(subscription.organization_id, now)
-        subscription.plan_id, subscription.anchor, subscription.period_start = plan, now, now
-        subscription.period_end = add(now, interval, count, subscription.zone)
+    """Buy a plan that begins now, unless it is the one in force: as if nothing else had been paid."""
+    if subscription.plan_in_force(now) != plan:
+        subscription.plan_id, subscription.period_end, subscription.next_plan_id = "FREE", None, None
     subscription.trial_ends_at = None
-    subscription.save()
+    buy(subscription, Terms(plan, 0, "NPR", interval, count), now, paid_minor=0, actor="test")

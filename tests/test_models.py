@@ -37,7 +37,8 @@ from django_tenant_billing.models import (
     UsageEntry,
 )
 from django_tenant_billing.models.payments import REFERENCE_ALPHABET, new_purchase, new_reference
-from django_tenant_billing.models.purchases import Terms, buy
+from django_tenant_billing.models.purchases import buy
+from django_tenant_billing.models.quotes import Terms
 from django_tenant_billing.models.statements import CONSUME, LOOK_ALL, OPEN
 from django_tenant_billing.periods import FOREVER, Interval, Period
 from django_tenant_billing.states import SETTLED, PaymentState

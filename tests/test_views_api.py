@@ -82,7 +82,19 @@ def test_usage_shows_the_plan_in_force_and_costs_a_constant_number_of_queries(
     with CaptureQueriesContext(connection) as queries:
         body = client.get("/billing/usage/").json()
     assert body["plan"] == "PRO"
-    assert len([query for query in queries if "tenant_billing" in query["sql"]]) == 3
+    assert len([query for query in queries if "tenant_billing" in query["sql"]]) == 4
+
+
+def test_usage_names_the_plan_in_force_also_where_its_first_feature_is_not_kept_in_grace(
+    client: Client, organization: Organization
+) -> None:
+    Feature.objects.filter(pk="invoices").update(kept_in_grace=False)
+    subscribe(organization, "PRO", until=clock.now() - timedelta(hours=1))
+    Subscription.objects.update(grace_ends_at=clock.now() + timedelta(days=3))
+    body = client.get("/billing/usage/").json()
+    assert (body["plan"], body["features"]["invoices"]["limit"], body["features"]["customers"]["limit"]) == (
+        "PRO", 10, None,
+    )  # fmt: skip
 
 
 def test_usage_without_a_catalogue_says_what_to_run(client: Client, organization: Organization) -> None:

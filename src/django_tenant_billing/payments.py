@@ -30,7 +30,7 @@ from .gateways.base import Checkout, Claim, Order, Proof
 from .gateways.registry import get_gateway
 from .models import Activation, PaymentEvent, PaymentTransaction, PlanPrice, Subscription
 from .models.payments import new_purchase, new_reference
-from .models.purchases import Quote, price_of, quote, terms_of
+from .models.quotes import Quote, price_of, quote, terms_of
 from .organizations import name_of
 from .states import HORIZON, OPEN, SOFT_FAILED, UNANSWERED_RETRIES, UNSENT_AFTER, PaymentState, may_move, next_check
 from .verdicts import judge, next_question, overdue

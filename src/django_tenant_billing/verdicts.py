@@ -13,7 +13,7 @@ from django.db.models import Q
 from .exceptions import NotForSale
 from .gateways.base import Outcome, Proof
 from .models import Activation, PaymentTransaction, Subscription
-from .models.purchases import quote
+from .models.quotes import quote
 from .states import HORIZON, LATE_CHECKS, OPEN, SOFT_FAILED, STALE_AFTER, PaymentState, next_check
 
 S = PaymentState

@@ -61,6 +61,11 @@ class Activation(models.Model):
     def __str__(self) -> str:
         return f"{self.plan} - {self.starts_at:%Y-%m-%d} - {self.ends_at:%Y-%m-%d}"
 
+    def waits(self, now: datetime) -> bool:
+        """Does another plan hold until this one begins?"""
+        holds = self.subscription.plan_in_force(now) if self.subscription is not None else self.plan
+        return self.starts_at > now and holds != self.plan
+
     def unused(self, now: datetime, zone: tzinfo) -> tuple[int, int, int]:
         """Unused days, all days, and the value of the unused ones in paisa, rounded down."""
         left, days = unused(self.starts_at, self.ends_at, now, zone)

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .rows import upsert
+
 STOPPED_AFTER = timedelta(hours=26)
 """A command that runs daily and has not run for this long has stopped."""
 
@@ -14,7 +16,7 @@ STOPPED_AFTER = timedelta(hours=26)
 class HeartbeatManager(models.Manager["Heartbeat"]):
     def beat(self, name: str, now: datetime) -> None:
         """Note that this command has just done all its work."""
-        self.update_or_create(name=name, defaults={"at": now})
+        upsert(Heartbeat, [Heartbeat(name=name, at=now)], ["name"], ["at"])
 
 
 class Heartbeat(models.Model):

@@ -11,27 +11,14 @@ from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
 from .. import clock, signals
-from ..exceptions import AppendOnly
 from ..lifecycle import Change
+from .append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 ITSELF = "time"
 """The actor of what happens by itself."""
 
 
-class AppendOnlyQuerySet(models.QuerySet[Any]):
-    """Reads and inserts; a row is never changed."""
-
-    def update(self, **kwargs: Any) -> int:
-        raise AppendOnly
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        raise AppendOnly
-
-    def bulk_update(self, *args: Any, **kwargs: Any) -> int:
-        raise AppendOnly
-
-
-class SubscriptionEventQuerySet(AppendOnlyQuerySet):
+class SubscriptionEventQuerySet(AppendOnlyQuerySet["SubscriptionEvent"]):
     def append(
         self,
         subscription: Any,
@@ -67,7 +54,7 @@ class SubscriptionEventQuerySet(AppendOnlyQuerySet):
         return event
 
 
-class SubscriptionEvent(models.Model):
+class SubscriptionEvent(AppendOnlyModel):
     """One change of one subscription. No foreign key to it: the history outlives the organization."""
 
     subscription_key = models.BigIntegerField(_("subscription"), db_index=True)
@@ -95,11 +82,3 @@ class SubscriptionEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization_name} - {self.change}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk is not None:
-            raise AppendOnly
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        raise AppendOnly

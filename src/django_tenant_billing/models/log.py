@@ -9,7 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .. import clock
-from ..exceptions import AppendOnly
+from .append_only import AppendOnlyModel, AppendOnlyQuerySet
 from .payments import PaymentTransaction
 
 
@@ -20,9 +20,7 @@ def short(value: Any) -> Any:
     return str(value).replace("\x00", "")[:500]
 
 
-class PaymentEventQuerySet(models.QuerySet["PaymentEvent"]):
-    """Reads and inserts; a log row is never changed."""
-
+class PaymentEventQuerySet(AppendOnlyQuerySet["PaymentEvent"]):
     def append(
         self,
         payment: PaymentTransaction | None,
@@ -52,22 +50,8 @@ class PaymentEventQuerySet(models.QuerySet["PaymentEvent"]):
             at=clock.now(),
         )
 
-    def update(self, **kwargs: Any) -> int:
-        raise AppendOnly
 
-    def delete(self) -> tuple[int, dict[str, int]]:
-        raise AppendOnly
-
-    def bulk_update(self, *args: Any, **kwargs: Any) -> int:
-        raise AppendOnly
-
-    def bulk_create(self, *args: Any, **kwargs: Any) -> list[PaymentEvent]:
-        if kwargs.get("update_conflicts"):
-            raise AppendOnly
-        return super().bulk_create(*args, **kwargs)
-
-
-class PaymentEvent(models.Model):
+class PaymentEvent(AppendOnlyModel):
     """One line of the log: an attempt, a claim, a proof, a step, a refusal. Written once, for ever.
 
     ``payment`` is NULL where a claim fits no payment of ours. No foreign key to the organization: the log outlives it.
@@ -106,11 +90,3 @@ class PaymentEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reference or '?'} - {self.kind} {self.to_status}".rstrip()
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.pk is not None:
-            raise AppendOnly
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        raise AppendOnly

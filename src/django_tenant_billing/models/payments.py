@@ -17,7 +17,8 @@ from ..periods import Interval
 from ..states import SETTLED, PaymentState
 from .activations import Activation
 from .plans import Plan
-from .purchases import Terms, buy
+from .purchases import buy
+from .quotes import Terms
 from .subscriptions import Subscription
 
 PAYER = "payer"

@@ -18,18 +18,8 @@ from ..conf import conf, load
 from ..exceptions import NotForSale, NotPossible, TrialUsed
 from ..lifecycle import Change, State
 from ..models import Activation, Plan, PlanPrice, Subscription, SubscriptionEvent, TrialMark, UsageCounter
-from ..models.purchases import (
-    Excess,
-    Quote,
-    buy,
-    drop_next,
-    excess_under,
-    price_of,
-    quote,
-    shift_next,
-    stands_lower,
-    terms_of,
-)
+from ..models.purchases import buy, drop_next, give_back, shift_next
+from ..models.quotes import Excess, Quote, credits_for, excess_under, price_of, quote, stands_lower, terms_of
 from ..periods import Interval, add
 from .rows import subscription_of
 
@@ -119,16 +109,20 @@ def undo_change(organization: Model, *, actor: str, reason: str = "") -> Subscri
 def set_by_staff(organization: Model, plan: str, until: datetime | None, *, actor: str, reason: str) -> Subscription:
     """Put an organization on a plan without a payment, until a moment or without an end: a gift, or a correction.
 
-    Another plan than the one in force begins now, with fresh counters. What was prepaid for the next plan becomes
-    credit. Raises ValueError for an end that is past, or without a reason; NotForSale.
+    Another plan than the one in force begins now, with fresh counters. Paid time that it takes the place of, or cuts
+    short, becomes credit, and so does what was prepaid for the next plan. Raises ValueError for an end that is past, or
+    without a reason; NotForSale.
     """
     if not reason.strip() or not actor.strip():
         raise ValueError("This needs a reason and an actor: who did this to the organization, and why?")
     with _change(organization, Change.COMPED, actor, reason.strip()) as (row, now):
         if until is not None and until <= now:
             raise ValueError("Name an end that is still to come; to end what was paid, cancel it.")
+        same = row.plan_in_force(now) == plan
+        if not same or (until is not None and row.period_end is not None and until < row.period_end):
+            give_back(row, credits_for(row, Activation.objects.open_of(row, now), now), now)
         drop_next(row, now)
-        if row.plan_in_force(now) != plan:
+        if not same:
             UsageCounter.objects.close(row.organization_id, now)
             row.anchor = row.period_start = now
         row.plan_id, row.period_end = plan, until
@@ -171,6 +165,7 @@ def start_trial(organization: Model, plan: str, *, actor: str, reason: str = "")
         UsageCounter.objects.close(row.organization_id, now)
         row.plan_id, row.anchor, row.period_start = plan, now, now
         row.period_end = row.trial_ends_at = add(now, Interval.DAY, days, row.zone)
+        row.canceled_at = None
         return row
 
 

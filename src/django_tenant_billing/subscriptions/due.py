@@ -21,10 +21,12 @@ def run_due(now: datetime) -> Iterator[SubscriptionEvent]:
     """
     using = router.db_for_write(Subscription)
     due = Subscription.objects.using(using).filter(due_at__lte=now).order_by("due_at", "pk")
-    while keys := list(due.values_list("organization_id", flat=True)[:BATCH]):
+    while keys := list(due.values_list("pk", flat=True)[:BATCH]):
         for key in keys:
             with transaction.atomic(using=using):
-                events = Subscription.objects.lock(key, now).catch_up(now, remind=True)
+                # An organization that was deleted meanwhile took it along.
+                row = Subscription.objects.using(using).select_for_update().filter(pk=key).first()
+                events = row.catch_up(now, remind=True) if row is not None else []
             yield from events
     Heartbeat.objects.beat(COMMAND, now)
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
-from .. import payments, quotas
+from .. import clock, payments, quotas
 from ..exceptions import (
     BillingError,
     CatalogueMissing,
@@ -94,7 +94,7 @@ def usage(request: HttpRequest, organization: Model) -> HttpResponse:
     return JsonResponse(
         {
             "organization": str(organization),
-            "plan": next(iter(decisions.values())).plan,
+            "plan": subscription_of(organization).plan_in_force(clock.now()),
             "invoices_created": used("invoices"),
             "customers_created": used("customers"),
             "team_members_added": used("team_members"),

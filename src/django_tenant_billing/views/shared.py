@@ -69,11 +69,8 @@ def token_fits(payment: PaymentTransaction, token: str) -> bool:
 
 def begins_later(payment: PaymentTransaction) -> datetime | None:
     """When the plan that was paid for begins, where another one holds until then."""
-    now = clock.now()
-    bought = Activation.objects.filter(payment=payment, starts_at__gt=now).select_related("subscription").first()
-    if bought is None or bought.subscription is None or bought.subscription.plan_in_force(now) == bought.plan:
-        return None
-    return bought.starts_at
+    bought = Activation.objects.filter(payment=payment).select_related("subscription").first()
+    return bought.starts_at if bought is not None and bought.waits(clock.now()) else None
 
 
 def subscription_json(subscription: Subscription) -> dict[str, Any]:

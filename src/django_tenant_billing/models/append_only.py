@@ -1,0 +1,44 @@
+"""Rows that are written once: the log of payments and the history of subscriptions."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.db import models
+
+from ..exceptions import AppendOnly
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+class AppendOnlyQuerySet(models.QuerySet[Row]):
+    """Reads and inserts; a row is never changed."""
+
+    def update(self, **kwargs: Any) -> int:
+        raise AppendOnly
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AppendOnly
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> int:
+        raise AppendOnly
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[Row]:
+        if kwargs.get("update_conflicts"):
+            raise AppendOnly
+        return super().bulk_create(*args, **kwargs)
+
+
+class AppendOnlyModel(models.Model):
+    """A row that is saved once and never deleted."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise AppendOnly
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise AppendOnly
