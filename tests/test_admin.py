@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
 
 from django_tenant_billing import clock, quotas
 from django_tenant_billing.catalogue import default_catalogue
-from django_tenant_billing.models import LimitOverride, Usage
+from django_tenant_billing.models import LimitOverride, Subscription, Usage
 from django_tenant_billing.testing import set_used
+from tests.sales import pay
 from tests.testapp.models import Organization
 
 OVERRIDES = "/admin/tenant_billing/limitoverride/"
@@ -102,3 +104,20 @@ def test_reservations_and_the_ledger_are_only_read(staff: Client, organization: 
     found, none = (staff.get("/admin/tenant_billing/hold/", {"q": q}).content.decode() for q in ("export 7", "no such"))
     assert "1 hold" in found
     assert "0 holds" in none
+
+
+def test_an_end_that_staff_did_not_touch_does_not_come_a_moment_earlier(
+    staff: Client, organization: Organization
+) -> None:
+    paid = pay(organization, "PRO", clock.now().replace(microsecond=123456))
+    row = Subscription.objects.get()
+    shown = timezone.localtime(paid.ends_at)
+    values = {"plan": "PRO", "period_end_0": f"{shown:%Y-%m-%d}", "period_end_1": f"{shown:%H:%M:%S}", "reason": "why"}
+    url = f"/admin/tenant_billing/subscription/{row.pk}/change/"
+    assert values["period_end_1"] in staff.get(url).content.decode()
+    assert staff.post(url, values).status_code == 302
+    row.refresh_from_db()
+    assert (row.period_end, row.credit_minor) == (paid.ends_at, 0)
+    assert staff.post(url, values | {"period_end_1": "00:00:00"}).status_code == 302
+    row.refresh_from_db()
+    assert row.credit_minor == paid.value_minor  # cut short: all of it is unused today

@@ -357,6 +357,13 @@ def test_the_demo_serves_both_and_stops_both_on_sigterm(tmp_path: Path) -> None:
     assert "The demo is stopped." in demo.text
 
 
+def test_a_demo_that_is_started_again_on_its_data_sells_again(tmp_path: Path) -> None:
+    for _time in range(2):
+        demo = start_demo(tmp_path, "--port", "0", "--simulator-port", "0")
+        assert demo.ask("POST", "/billing/khalti/init/", json={"plan": "PRO"}).status_code == 200, demo.text
+        assert stop_demo(demo, signal.SIGTERM) == 0
+
+
 @pytest.mark.parametrize("option", ["--port", "--simulator-port"])
 def test_the_demo_says_which_port_is_taken_and_what_to_do(option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

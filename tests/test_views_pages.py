@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,11 +11,13 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from django_tenant_billing import clock, payments, quotas
+from django_tenant_billing import clock, payments, quotas, subscriptions
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.models import Feature, PaymentTransaction, Plan, PlanPrice, Subscription
 from django_tenant_billing.testing import subscribe
 from django_tenant_billing.views.shared import result_url
+from tests.quota_tools import at
+from tests.sales import START, on, pay
 from tests.test_payments import fault, start
 from tests.testapp.models import Organization
 
@@ -59,6 +61,33 @@ def test_the_plans_page_compares_and_marks_the_current_plan(
     for shown in ("NPR 1,000", "NPR 3,900", "Pay with Khalti", "Unlimited customers", "1 team member", "No reports"):
         assert shown in page
     assert page.count("Your plan") == 1
+
+
+def test_the_overview_says_where_the_subscription_stands_and_what_comes_next(
+    browser: Client, sold: Organization
+) -> None:
+    def told(day: datetime) -> str:
+        with at(day):
+            return text(browser.get("/billing/"))
+
+    pay(sold, "PRO", START)
+    assert "Paid until: Feb. 28, 2026, 11:45 a.m." in told(on(10, 2))
+    assert "It was paid until Feb. 28, 2026. Renew it before it stops: March 3, 2026, 11:45 a.m." in told(on(1, 3))
+    assert "Your PRO plan ended: March 3, 2026" in told(on(4, 3))
+    with at(on(10, 2)):
+        subscriptions.schedule_change(sold, "BASIC", actor="user 1")
+    assert "Then the BASIC plan." in told(on(10, 2))
+    pay(sold, "BASIC", on(10, 2))
+    assert "Then the BASIC plan, paid until March 31, 2026." in told(on(11, 2))
+    # Nothing has to run for the page to know.
+    assert "You are on the <strong>BASIC</strong> plan. Paid until: March 31, 2026, 11:45 a.m." in told(on(1, 3))
+    with at(on(11, 2)):
+        subscriptions.cancel(sold, actor="user 1")
+    assert "It is canceled and ends: March 31, 2026, 11:45 a.m." in told(on(11, 2))
+    Subscription.objects.update(
+        canceled_at=None, next_plan=None, next_period_end=None, trial_ends_at=on(28, 2), period_end=on(28, 2)
+    )
+    assert "Your trial ends: Feb. 28, 2026, 11:45 a.m." in told(on(11, 2))
 
 
 def test_the_plans_page_without_a_gateway_or_price_says_so(browser: Client, organization: Organization) -> None:

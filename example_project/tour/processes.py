@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -100,7 +101,9 @@ class Server:
 
 def simulator(port: int, environment: dict[str, str]) -> Server:
     """Both wallets on this machine; port 0 is any free one."""
-    arguments = ["-m", "django_tenant_billing.contrib.simulator", "--port", str(port)]
+    # Other ids each time: a demo goes on with the payments of its last run, and no wallet gives an id twice.
+    seed = str(secrets.randbelow(2**32))
+    arguments = ["-m", "django_tenant_billing.contrib.simulator", "--port", str(port), "--seed", seed]
     return Server("The simulator", arguments, environment)
 
 

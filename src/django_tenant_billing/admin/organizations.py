@@ -32,7 +32,7 @@ def _subscription() -> str:
 class GiveForm(forms.ModelForm):
     """What staff may change of a subscription, and why."""
 
-    reason = forms.CharField(label=_("reason"), max_length=200)
+    reason = forms.CharField(label=_("Reason"), max_length=200)
 
     def clean_period_end(self) -> datetime | None:
         end: datetime | None = self.cleaned_data["period_end"]
@@ -56,8 +56,10 @@ class SubscriptionAdmin(WatchesBilling, GoesWithOrganization, admin.ModelAdmin):
     fields = ("plan", "period_end", "reason", *readonly_fields)
 
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: Any) -> None:
+        # Forms know no microseconds: an end that nobody touched is not to come a moment earlier.
+        until = obj.period_end if "period_end" in form.changed_data else form.initial["period_end"]
         set_by_staff(
-            obj.organization, obj.plan_id, obj.period_end, actor=request.user.get_username(),
+            obj.organization, obj.plan_id, until, actor=request.user.get_username(),
             reason=form.cleaned_data["reason"],
         )  # fmt: skip
 

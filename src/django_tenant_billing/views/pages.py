@@ -59,12 +59,13 @@ def overview(request: HttpRequest) -> HttpResponseBase:
     organization = admit(request, "view", json=False)
     if not isinstance(organization, Model):
         return organization
-    subscription = subscription_of(organization)
+    now = clock.now()
+    subscription = subscription_of(organization).rolled(now)
     context = {
         "organization": organization,
-        "plan": subscription.plan_in_force(clock.now()),
+        "plan": subscription.plan_in_force(now),
         "subscription": subscription,
-        "lapsed": subscription.plan_in_force(clock.now()) != subscription.plan_id,
+        "state": subscription.state(now),
         "decisions": quotas.check_all(organization),
     }
     return render(request, "tenant_billing/overview.html", context)
