@@ -87,8 +87,8 @@ def seed(organizations: int) -> None:
         cursor.execute(f"{numbers} INSERT INTO testapp_organization (name) SELECT 'Organization ' || i FROM n")
         cursor.execute(
             f"""{numbers} INSERT INTO tenant_billing_subscription
-            (organization_id, plan_id, anchor, period_start, created_at, updated_at)
-            SELECT i, 'FREE', %s, %s, %s, %s FROM n""",
+            (organization_id, plan_id, anchor, period_start, credit_minor, credit_currency, created_at, updated_at)
+            SELECT i, 'FREE', %s, %s, 0, '', %s, %s FROM n""",
             [then] * 4,
         )
     add_counters("invoices", organizations)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
-from benchmarks import goals, ratios
+from benchmarks import databases, goals, ratios
 from benchmarks.goals import GOALS, Goal, Measured
 from benchmarks.ratios import Ratio
+from django_tenant_billing.models import Subscription, UsageCounter
+from django_tenant_billing.testing import seed_catalogue
 
 ROUNDS = [{"slow": 10.0, "fast": 20.0}, {"slow": 100.0, "fast": 400.0}, {"slow": 1.0, "fast": 3.0}]
 
@@ -53,3 +56,13 @@ def test_only_a_missed_count_fails_the_run() -> None:
     slow, many = Measured(0.1, "0.10"), Measured(5, "5")
     assert goals.broken({"hand": slow, "denial": Measured(2, "2")}) == []
     assert [goal.key for goal in goals.broken({"hand": slow, "first use": many})] == ["first use"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_rows_that_are_written_by_hand_fit_the_tables() -> None:
+    if connection.vendor == "mysql":
+        pytest.skip("The benchmarks run on PostgreSQL and SQLite.")
+    seed_catalogue()
+    databases.seed(3)
+    assert list(Subscription.objects.values_list("plan", flat=True)) == ["FREE"] * 3
+    assert (databases.stored(), UsageCounter.objects.count()) == (0, 3)
