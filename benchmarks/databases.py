@@ -86,9 +86,9 @@ def seed(organizations: int) -> None:
             cursor.execute("SET session_replication_role = replica")
         cursor.execute(f"{numbers} INSERT INTO testapp_organization (name) SELECT 'Organization ' || i FROM n")
         cursor.execute(
-            f"""{numbers} INSERT INTO tenant_billing_subscription
+            """INSERT INTO tenant_billing_subscription
             (organization_id, plan_id, anchor, period_start, credit_minor, credit_currency, created_at, updated_at)
-            SELECT i, 'FREE', %s, %s, 0, '', %s, %s FROM n""",
+            SELECT id, 'FREE', %s, %s, 0, '', %s, %s FROM testapp_organization ORDER BY id""",
             [then] * 4,
         )
     add_counters("invoices", organizations)
@@ -106,7 +106,7 @@ def add_counters(feature: str, organizations: int, used: int = 0) -> None:
         cursor.execute(
             """INSERT INTO tenant_billing_usagecounter
             (organization_id, feature_id, period_start, period_end, used, held, updated_at)
-            SELECT id, %s, %s, %s, %s, 0, %s FROM testapp_organization WHERE id <= %s ORDER BY id""",
+            SELECT id, %s, %s, %s, %s, 0, %s FROM testapp_organization ORDER BY id LIMIT %s""",
             (feature, start, end, used, start, organizations),
         )
 

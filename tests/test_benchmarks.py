@@ -10,6 +10,7 @@ from benchmarks.goals import GOALS, Goal, Measured
 from benchmarks.ratios import Ratio
 from django_tenant_billing.models import Subscription, UsageCounter
 from django_tenant_billing.testing import seed_catalogue
+from tests.testapp.models import Organization
 
 ROUNDS = [{"slow": 10.0, "fast": 20.0}, {"slow": 100.0, "fast": 400.0}, {"slow": 1.0, "fast": 3.0}]
 
@@ -63,6 +64,7 @@ def test_the_rows_that_are_written_by_hand_fit_the_tables() -> None:
     if connection.vendor == "mysql":
         pytest.skip("The benchmarks run on PostgreSQL and SQLite.")
     seed_catalogue()
+    Organization.objects.create(name="The first key is taken").delete()
     databases.seed(3)
     assert list(Subscription.objects.values_list("plan", flat=True)) == ["FREE"] * 3
     assert (databases.stored(), UsageCounter.objects.count()) == (0, 3)
