@@ -121,6 +121,13 @@ def manage(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
+def watch(environment: dict[str, str], *arguments: str) -> int:
+    """Run a command of manage.py that prints where this one does; its exit code."""
+    command = [sys.executable, *_manage(*arguments)]
+    # Ctrl-C is for this process, which ends the other one without its traceback.
+    return subprocess.run(command, env=environment, check=False, start_new_session=True).returncode
+
+
 def environment_for(database: Path, simulator_url: str = "") -> dict[str, str]:
     """What the processes see: this SQLite file and the simulator, whatever .env and the environment say."""
     return os.environ | {
