@@ -19,7 +19,7 @@ from django_tenant_billing.exceptions import InsideTransaction
 from django_tenant_billing.models import Feature, PaymentTransaction, PlanPrice, Subscription
 from django_tenant_billing.states import PaymentState
 from django_tenant_billing.testing import subscribe
-from django_tenant_billing.views import api
+from django_tenant_billing.views import api, endpoints
 from django_tenant_billing.views.shared import result_url
 from tests.test_payments import fault, pay, start, tamper
 from tests.testapp.models import Organization
@@ -223,7 +223,7 @@ def test_without_a_public_url_init_names_the_setting(client: Client, simulator: 
 
 def test_an_error_that_is_a_bug_is_not_dressed_up(client: Client, organization: Organization, settings: Any) -> None:
     with pytest.raises(InsideTransaction):
-        api._meaning(InsideTransaction("settle"))
+        endpoints.meaning(InsideTransaction("settle"))
 
 
 # --- verify ----------------------------------------------------------------------------------------------------------

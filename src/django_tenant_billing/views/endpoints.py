@@ -1,0 +1,125 @@
+"""What every JSON view shares: the ruled order of refusals, CSRF unless a Bearer token came, errors as JSON, bodies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.decorators import login_not_required
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+
+from ..exceptions import (
+    BillingError,
+    CatalogueMissing,
+    GatewayNotConfigured,
+    GatewayRejected,
+    GatewayTimeout,
+    GatewayUnavailable,
+    NotForSale,
+    NotPossible,
+)
+from ..refusals import admit, has_bearer, refuse
+
+P = ParamSpec("P")
+MAX_BODY = 10_000
+
+
+class BadBody(Exception):
+    """A body that is not what the view needs; its text goes to the client."""
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    def _reject(self, request: HttpRequest, reason: str) -> Any:
+        return reason
+
+
+def endpoint(
+    method: str, action: str
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, Model, P], HttpResponse]],
+    Callable[Concatenate[HttpRequest, P], HttpResponseBase],
+]:
+    """One JSON view: its method, the ruled order of refusals, CSRF unless a Bearer token came, errors as JSON."""
+
+    def decorate(
+        view: Callable[Concatenate[HttpRequest, Model, P], HttpResponse],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+        @wraps(view)
+        def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if request.method != method and (request.method, method) != ("HEAD", "GET"):
+                refusal = refused(request, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"Use {method}.")
+                refusal.headers["Allow"] = method
+                return refusal
+            organization = admit(request, action, json=True)
+            if not isinstance(organization, Model):
+                return organization
+            if method != "GET" and not has_bearer(request) and (reason := _csrf_problem(request)):
+                return refused(request, HTTPStatus.FORBIDDEN, "csrf_failed", reason)
+            try:
+                return view(request, organization, *args, **kwargs)
+            except (BadBody, BillingError) as error:
+                return refused(request, *meaning(error))
+
+        decorated: Any = never_cache(csrf_exempt(login_not_required(wrapped)))
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def meaning(error: Exception) -> tuple[HTTPStatus, str, str]:
+    if isinstance(error, BadBody):
+        return HTTPStatus.BAD_REQUEST, "bad_request", str(error)
+    if isinstance(error, NotForSale):
+        return HTTPStatus.BAD_REQUEST, "not_for_sale", str(error)
+    if isinstance(error, NotPossible):
+        return HTTPStatus.CONFLICT, "not_possible", str(error)
+    if isinstance(error, GatewayTimeout):
+        return HTTPStatus.GATEWAY_TIMEOUT, "gateway_timeout", _("The gateway does not answer. Try again in a minute.")
+    if isinstance(error, GatewayUnavailable | GatewayRejected):
+        return (
+            HTTPStatus.BAD_GATEWAY,
+            "gateway_unavailable",
+            _("The gateway cannot take this payment now. Nothing was charged. Try again in a minute."),
+        )
+    if isinstance(error, GatewayNotConfigured | CatalogueMissing):
+        return HTTPStatus.SERVICE_UNAVAILABLE, "not_configured", str(error)
+    raise error
+
+
+def body_of(request: HttpRequest) -> dict[str, Any]:
+    if request.content_type != "application/json":
+        return dict(request.POST.items())
+    if int(request.headers.get("Content-Length") or 0) > MAX_BODY:
+        raise BadBody(_("The body is too large."))
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise BadBody(_("The body must be a JSON object."))
+    return body
+
+
+def text_in(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 100 or not value.isprintable():
+        raise BadBody(_('"%(name)s" must be a text of 1 to 100 characters.') % {"name": name})
+    return value
+
+
+def _csrf_problem(request: HttpRequest) -> str:
+    check = _CsrfCheck(lambda _request: HttpResponse())
+    check.process_request(request)
+    return check.process_view(request, None, (), {}) or ""  # type: ignore[arg-type, return-value]
+
+
+def refused(request: HttpRequest, status: HTTPStatus, code: str, message: str) -> HttpResponse:
+    return refuse(request, status, code, message, json=True)
