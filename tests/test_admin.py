@@ -112,7 +112,13 @@ def test_an_end_that_staff_did_not_touch_does_not_come_a_moment_earlier(
     paid = pay(organization, "PRO", clock.now().replace(microsecond=123456))
     row = Subscription.objects.get()
     shown = timezone.localtime(paid.ends_at)
-    values = {"plan": "PRO", "period_end_0": f"{shown:%Y-%m-%d}", "period_end_1": f"{shown:%H:%M:%S}", "reason": "why"}
+    values = {
+        "act": "set_by_staff",
+        "plan": "PRO",
+        "period_end_0": f"{shown:%Y-%m-%d}",
+        "period_end_1": f"{shown:%H:%M:%S}",
+        "reason": "why",
+    }
     url = f"/admin/tenant_billing/subscription/{row.pk}/change/"
     assert values["period_end_1"] in staff.get(url).content.decode()
     assert staff.post(url, values).status_code == 302

@@ -221,7 +221,7 @@ def test_subscriptions_are_in_the_admin_and_can_be_moved_by_staff(staff: Client,
     subscription = Subscription.objects.get()
     assert "Himal Traders" in staff.get("/admin/tenant_billing/subscription/").content.decode()
     url = f"/admin/tenant_billing/subscription/{subscription.pk}/change/"
-    form = {"plan": "PRO", "period_end_0": "", "period_end_1": "", "reason": "an old friend"}
+    form = {"act": "set_by_staff", "plan": "PRO", "period_end_0": "", "period_end_1": "", "reason": "an old friend"}
     assert staff.post(url, form).status_code == 302
     event = SubscriptionEvent.objects.get()
     assert (event.change, event.reason) == ("comped", "an old friend")
@@ -280,7 +280,8 @@ def test_prices_are_typed_in_rupees_and_an_end_that_is_past_is_explained(
     assert dict(prices) == {"month": 420050, "year": 4200000}
     subscription = Subscription.objects.get()
     url = f"/admin/tenant_billing/subscription/{subscription.pk}/change/"
-    page = staff.post(url, {"plan": "PRO", "period_end_0": "2001-01-01", "period_end_1": "00:00:00"})
+    given = {"act": "set_by_staff", "plan": "PRO", "period_end_0": "2001-01-01", "period_end_1": "00:00:00"}
+    page = staff.post(url, given)
     assert "Name a moment that is still to come." in page.content.decode()
 
 

@@ -388,8 +388,17 @@ def test_the_guides_fourth_test_is_the_curl_line_that_the_demo_prints(demo: Demo
 
 
 def test_every_page_opens_without_script_or_inline_style(demo: Demo, samir: Browser) -> None:
-    pages = ["/", "/invoices/", "/invoices/new/", "/customers/", "/customers/new/", "/billing/", "/billing/plans/"]
-    for path in [*pages, "/billing/payments/"]:
+    pages = [
+        "/",
+        "/invoices/",
+        "/invoices/new/",
+        "/customers/",
+        "/customers/new/",
+        "/billing/",
+        "/billing/plans/",
+        "/billing/checkout/?plan=PRO",
+    ]
+    for path in [*pages, "/billing/checkout/?plan=PRO", "/billing/payments/"]:
         page = samir.get(path)
         assert page.status_code == 200, path
         assert "samir, Himal Traders" in page.text
@@ -508,8 +517,8 @@ def test_a_member_of_two_organizations_switches_and_only_owners_pay(demo: Demo, 
     himal = re.findall(r'action="(/organizations/\d+/switch/)"', sita.page.text)[0]
     sita.page = sita.post(himal)
     assert "sita, Himal Traders" in sita.page.text
-    sita.get("/billing/plans/")
-    assert sita.post("/billing/plans/", plan="PRO", gateway="khalti").status_code == 403
+    sita.get("/billing/checkout/?plan=PRO")
+    assert sita.post("/billing/checkout/", plan="PRO", gateway="khalti").status_code == 403
     everest = re.findall(r'action="(/organizations/\d+/switch/)"', sita.get("/").text)[0]
     samir.get("/")
     assert samir.post(everest).status_code == 404

@@ -94,12 +94,12 @@ def test_credit_beyond_the_price_stays_and_pays_for_the_next(sold: Organization)
 def test_what_is_due_is_no_less_than_a_gateway_takes(sold: Organization) -> None:
     Subscription.objects.update(credit_minor=99_500, credit_currency="NPR")
     terms = terms_of(price_of("BASIC"))
-    assert quote(row(), terms, START, minimum_minor=1000).due_minor == 1000
+    assert quote(row(), terms, START).at_least(1000).due_minor == 1000
     assert quote(row(), terms, START).due_minor == 500
     # The price itself may be less than that; the gateway will say so.
-    assert quote(row(), terms._replace(price_minor=99_900), START, minimum_minor=1000).due_minor == 1000
+    assert quote(row(), terms._replace(price_minor=99_900), START).at_least(1000).due_minor == 1000
     Subscription.objects.update(credit_minor=0)
-    assert quote(row(), terms._replace(price_minor=900), START, minimum_minor=1000).due_minor == 900
+    assert quote(row(), terms._replace(price_minor=900), START).at_least(1000).due_minor == 900
 
 
 def test_credit_in_another_money_waits(sold: Organization) -> None:

@@ -145,7 +145,7 @@ def test_writing_without_a_csrf_token_is_refused_unless_a_bearer_token_came(
     assert not PaymentTransaction.objects.exists()
     assert post(strict, "khalti/init/", {"plan": "PRO"}, Authorization="Basic abc").status_code == 403
     assert post(strict, "khalti/init/", {"plan": "PRO"}, Authorization="Bearer token").status_code == 200
-    strict.get("/billing/plans/")
+    strict.get("/billing/checkout/?plan=PRO")
     token = strict.cookies["csrftoken"].value
     assert post(strict, "khalti/init/", {"plan": "PRO"}, **{"X-CSRFToken": token}).status_code == 200
 

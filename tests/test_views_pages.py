@@ -21,6 +21,8 @@ from tests.sales import START, on, pay
 from tests.test_payments import fault, start
 from tests.testapp.models import Organization
 
+PAGES = ("/billing/", "/billing/plans/", "/billing/payments/", "/billing/checkout/?plan=PRO")
+
 
 @pytest.fixture
 def browser(organization: Organization, user: User) -> Client:
@@ -58,7 +60,7 @@ def test_the_plans_page_compares_and_marks_the_current_plan(
 ) -> None:
     subscribe(organization, "BASIC")
     page = text(browser.get("/billing/plans/"))
-    for shown in ("NPR 1,000", "NPR 3,900", "Pay with Khalti", "Unlimited customers", "1 team member", "No reports"):
+    for shown in ("NPR 1,000", "NPR 3,900", "Choose Pro: month", "Unlimited customers", "1 team member", "No reports"):
         assert shown in page
     assert page.count("Your plan") == 1
 
@@ -90,10 +92,14 @@ def test_the_overview_says_where_the_subscription_stands_and_what_comes_next(
     assert "Your trial ends: Feb. 28, 2026, 11:45 a.m." in told(on(11, 2))
 
 
-def test_the_plans_page_without_a_gateway_or_price_says_so(browser: Client, organization: Organization) -> None:
+def test_a_plan_without_a_price_is_not_offered_and_one_without_a_gateway_says_so(
+    browser: Client, organization: Organization
+) -> None:
+    assert "Payment is not set up on this site yet." in text(browser.get("/billing/checkout/?plan=PRO"))
     PlanPrice.objects.filter(plan="PRO").delete()
     page = text(browser.get("/billing/plans/"))
-    assert page.count("Payment is not set up on this site yet.") == 1
+    assert "Choose Basic: month" in page
+    assert "Choose Pro" not in page
 
 
 def test_the_pages_cost_a_constant_number_of_queries(
@@ -105,8 +111,8 @@ def test_the_pages_cost_a_constant_number_of_queries(
         return len([query for query in queries if "tenant_billing" in query["sql"]])
 
     start(organization)
-    before = {path: billing_queries(path) for path in ("/billing/", "/billing/plans/", "/billing/payments/")}
-    assert max(before.values()) <= 4
+    before = {path: billing_queries(path) for path in PAGES}
+    assert max(before.values()) <= 8
     for number in range(5):
         start(organization, "BASIC")
         Organization.objects.create(name=f"Other {number}")
@@ -116,7 +122,7 @@ def test_the_pages_cost_a_constant_number_of_queries(
 def test_choosing_a_plan_sends_the_payer_to_the_gateway(
     browser: Client, organization: Organization, simulator: Server
 ) -> None:
-    answer = browser.post("/billing/plans/", {"plan": "PRO", "gateway": "khalti"})
+    answer = browser.post("/billing/checkout/", {"plan": "PRO", "gateway": "khalti"})
     assert answer.status_code == 303
     assert answer.headers["Location"].startswith(simulator.url)
     payment = PaymentTransaction.objects.get()
@@ -139,7 +145,7 @@ def test_choosing_a_plan_sends_the_payer_to_the_gateway(
 def test_a_bad_choice_is_explained_and_stores_nothing(
     browser: Client, organization: Organization, simulator: Server, form: dict[str, str], status: int, said: str
 ) -> None:
-    answer = browser.post("/billing/plans/", form)
+    answer = browser.post("/billing/checkout/", form)
     assert answer.status_code == status
     assert said in text(answer)
     assert not PaymentTransaction.objects.exists()
@@ -150,12 +156,12 @@ def test_a_gateway_that_is_down_or_silent_is_explained(
 ) -> None:
     form = {"plan": "PRO", "gateway": "khalti"}
     fault(simulator, "down", 1)
-    answer = browser.post("/billing/plans/", form)
+    answer = browser.post("/billing/checkout/", form)
     assert answer.status_code == 502
     assert "Khalti cannot take this payment now. Nothing was charged." in text(answer)
     monkeypatch.setattr("django_tenant_billing.gateways.http.post_json.__kwdefaults__", {"seconds": 0.3})
     fault(simulator, "silent", 1)
-    answer = browser.post("/billing/plans/", form)
+    answer = browser.post("/billing/checkout/", form)
     assert answer.status_code == 504
     assert "Khalti does not answer. Nothing was charged." in text(answer)
 
@@ -164,7 +170,7 @@ def test_a_site_without_its_public_url_is_told_the_setting_in_its_log_and_the_vi
     browser: Client, organization: Organization, simulator: Server, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     del settings.TENANT_BILLING_PUBLIC_BASE_URL
-    answer = browser.post("/billing/plans/", {"plan": "PRO", "gateway": "khalti"})
+    answer = browser.post("/billing/checkout/", {"plan": "PRO", "gateway": "khalti"})
     assert answer.status_code == 503
     assert "Billing is not set up on this site yet." in text(answer)
     assert "TENANT_BILLING_PUBLIC_BASE_URL" in caplog.text
@@ -175,11 +181,11 @@ def test_a_gateway_that_cannot_be_made_is_not_offered_and_breaks_no_page(
 ) -> None:
     broken = {"BACKEND": settings.TENANT_BILLING_GATEWAYS["khalti"]["BACKEND"], "OPTIONS": {}}
     settings.TENANT_BILLING_GATEWAYS = {**settings.TENANT_BILLING_GATEWAYS, "broken": broken}
-    page = text(browser.get("/billing/plans/"))
+    page = text(browser.get("/billing/checkout/?plan=PRO"))
     assert 'value="khalti"' in page
     assert 'value="broken"' not in page
     assert "secret_key" in caplog.text
-    assert browser.post("/billing/plans/", {"plan": "PRO", "gateway": "broken"}).status_code == 400
+    assert browser.post("/billing/checkout/", {"plan": "PRO", "gateway": "broken"}).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["", "plans/"])
@@ -223,7 +229,7 @@ def test_pages_refuse_in_the_ruled_order(path: str, organization: Organization, 
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-@pytest.mark.parametrize("path", ["", "plans/", "payments/"])
+@pytest.mark.parametrize("path", ["", "plans/", "payments/", "checkout/", "change/cancel/"])
 def test_pages_take_no_other_methods(browser: Client, path: str, method: str) -> None:
     assert browser.generic(method, f"/billing/{path}").status_code == 405
 
@@ -232,18 +238,18 @@ def test_paying_needs_a_csrf_token(organization: Organization, user: User, simul
     strict = Client(enforce_csrf_checks=True, headers={"X-Organization": str(organization.pk)})
     strict.force_login(user)
     form = {"plan": "PRO", "gateway": "khalti"}
-    assert strict.post("/billing/plans/", form).status_code == 403
-    strict.get("/billing/plans/")
+    assert strict.post("/billing/checkout/", form).status_code == 403
+    strict.get("/billing/checkout/?plan=PRO")
     form["csrfmiddlewaretoken"] = strict.cookies["csrftoken"].value
-    assert strict.post("/billing/plans/", form).status_code == 303
+    assert strict.post("/billing/checkout/", form).status_code == 303
 
 
 def test_pages_have_no_script_and_no_inline_style(
     browser: Client, organization: Organization, simulator: Server
 ) -> None:
     payments.start(organization, "PRO", "khalti", base_url="http://testserver")
-    for path in ("", "plans/", "payments/"):
-        page = text(browser.get(f"/billing/{path}"))
+    for path in PAGES:
+        page = text(browser.get(path))
         assert "billing.css" in page
         for forbidden in ("<script", "style=", "onclick", "javascript:"):
             assert forbidden not in page

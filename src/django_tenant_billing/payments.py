@@ -48,23 +48,29 @@ RETRY = timedelta(minutes=1)
 
 
 def start(
-    organization: Model, plan: str, gateway: str, *, base_url: str, price: PlanPrice | None = None, actor: str = ""
+    organization: Model,
+    plan: str,
+    gateway: str,
+    *,
+    base_url: str,
+    price: PlanPrice | str | None = None,
+    actor: str = "",
 ) -> tuple[PaymentTransaction, Checkout]:
-    """Begin an attempt to pay for a plan, at its default price or the given one of its prices; the payer is then sent
-    to the returned Checkout.
+    """Begin an attempt to pay for a plan, at its default price or at another one, which may be named by its term
+    (``"year"``); the payer is then sent to the returned Checkout.
 
     The amount is what credit leaves to be paid. The gateway's reference is committed before this returns. Raises
     NotForSale, GatewayNotConfigured, GatewayRejected, GatewayUnavailable, InsideTransaction.
     """
     asked = get_gateway(gateway)
-    price = price_of(plan, price)
-    if price.currency not in asked.currencies:
-        raise NotForSale(plan, f"{asked.label} does not take {price.currency}")
+    sold = price_of(plan, price)
+    if sold.currency not in asked.currencies:
+        raise NotForSale(plan, f"{asked.label} does not take {sold.currency}")
     now = clock.now()
     with _Durable("start"):
         # One at a time for each organization: two tabs that pay for the same thing share one purchase.
         subscription = Subscription.objects.lock(organization.pk, now)
-        quoted = quote(subscription, terms_of(price), now, minimum_minor=asked.minimum_minor)
+        quoted = quote(subscription, terms_of(sold), now).at_least(asked.minimum_minor)
         if quoted.due_minor == 0:
             raise NotForSale(plan, "the organization has credit for all of it, so nothing has to be paid")
         payment = PaymentTransaction(
@@ -74,12 +80,12 @@ def start(
             reference=new_reference(),
             purchase=_open_purchase(organization, quoted, now) or new_purchase(),
             gateway=gateway,
-            plan_id=price.plan_id,
+            plan_id=sold.plan_id,
             amount_minor=quoted.due_minor,
             credit_minor=quoted.spent_minor,
-            currency=price.currency,
-            interval=price.interval,
-            interval_count=price.interval_count,
+            currency=sold.currency,
+            interval=sold.interval,
+            interval_count=sold.interval_count,
             status=S.CREATED,
             actor=actor[:200],
             created_at=now,

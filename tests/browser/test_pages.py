@@ -17,8 +17,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def to_the_wallet(page: Page) -> None:
-    page.goto("/billing/plans/")
-    page.get_by_role("button", name="Pay with Khalti: Pro").click()
+    page.goto("/billing/checkout/?plan=PRO")
+    page.get_by_role("button", name="Pay NPR 3,900 with Khalti").click()
     page.get_by_role("button", name="Pay", exact=True).wait_for()
 
 
@@ -33,7 +33,9 @@ def test_an_organization_hits_its_limit_pays_and_carries_on(page: Page, organiza
     look(page, "over-limit")
     page.get_by_role("link", name="See plans").click()
     look(page, "plans")
-    page.get_by_role("button", name="Pay with Khalti: Pro").click()
+    page.get_by_role("link", name="Choose Pro: month").click()
+    look(page, "checkout")
+    page.get_by_role("button", name="Pay NPR 3,900 with Khalti").click()
     look(page, "simulator-pay")
     page.get_by_role("button", name="Pay", exact=True).click()
     assert page.get_by_role("heading").inner_text() == "Payment received"

@@ -4,12 +4,11 @@ from .catalogue import FeatureAdmin, PlanAdmin, PlanLimitAdmin
 from .organizations import (
     HoldAdmin,
     LimitOverrideAdmin,
-    SubscriptionAdmin,
-    SubscriptionEventAdmin,
     UsageAdmin,
     UsageEntryAdmin,
 )
 from .payments import ActivationAdmin, PaymentEventAdmin, PaymentTransactionAdmin
+from .subscriptions import SubscriptionAdmin, SubscriptionEventAdmin
 
 __all__ = [
     "ActivationAdmin",

@@ -1,11 +1,9 @@
-"""What organizations bought, used, hold, and were granted beside their plan."""
+"""What organizations used, hold, and were granted beside their plan."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
@@ -17,69 +15,14 @@ from django.utils.translation import gettext_lazy as _
 from .. import clock
 from ..conf import conf
 from ..decisions import Decision, LimitSource
-from ..models import Hold, LimitOverride, Subscription, SubscriptionEvent, Usage, UsageCounter, UsageEntry
-from ..money import format_money
+from ..models import Hold, LimitOverride, Usage, UsageCounter, UsageEntry
 from ..quotas import check_all, end_override
-from ..subscriptions import set_by_staff
-from .base import GoesWithOrganization, ReadOnly, WatchesBilling
+from .base import GoesWithOrganization, ReadOnly
 
 
 def _subscription() -> str:
     """Reverse name of the subscription on the organization."""
     return conf.related_prefix + "subscription"
-
-
-class GiveForm(forms.ModelForm):
-    """What staff may change of a subscription, and why."""
-
-    reason = forms.CharField(label=_("Reason"), max_length=200)
-
-    def clean_period_end(self) -> datetime | None:
-        end: datetime | None = self.cleaned_data["period_end"]
-        if end is not None and end <= clock.now():
-            raise forms.ValidationError(_("Name a moment that is still to come."))
-        return end
-
-
-@admin.register(Subscription)
-class SubscriptionAdmin(WatchesBilling, GoesWithOrganization, admin.ModelAdmin):
-    """A plan and its end are given by staff, with a reason; everything else comes from payments and acts."""
-
-    form = GiveForm
-    list_display = ("organization", "plan", "state", "period_start", "period_end")
-    list_filter = ("plan",)
-    list_select_related = ("organization", "plan")
-    readonly_fields = (
-        "organization", "state", "anchor", "period_start", "next_plan", "next_period_end", "trial_ends_at",
-        "grace_ends_at", "canceled_at", "credit", "created_at", "updated_at",
-    )  # fmt: skip
-    fields = ("plan", "period_end", "reason", *readonly_fields)
-
-    def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: Any) -> None:
-        # Forms know no microseconds: an end that nobody touched is not to come a moment earlier.
-        until = obj.period_end if "period_end" in form.changed_data else form.initial["period_end"]
-        set_by_staff(
-            obj.organization, obj.plan_id, until, actor=request.user.get_username(),
-            reason=form.cleaned_data["reason"],
-        )  # fmt: skip
-
-    @admin.display(description=_("state"))
-    def state(self, subscription: Subscription) -> str:
-        return str(subscription.state().label)
-
-    @admin.display(description=_("credit"))
-    def credit(self, subscription: Subscription) -> str:
-        if not subscription.credit_minor:
-            return "-"
-        return format_money(subscription.credit_minor, subscription.credit_currency)
-
-
-@admin.register(SubscriptionEvent)
-class SubscriptionEventAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("at", "organization_name", "change", "actor", "reason", "payment")
-    list_filter = ("change",)
-    list_select_related = ("payment",)
-    search_fields = ("organization_name", "organization_key", "actor", "reason")
 
 
 class UsageList(ChangeList):

@@ -6,10 +6,17 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from ..catalogue import MAX_GRACE_DAYS, MAX_INTERVALS, MAX_LIMIT, FeatureKind
 from ..money import format_money, to_major
 from ..periods import Interval, Reset
+
+PERIODS = {
+    Interval.DAY: ngettext_lazy("day", "%(number)d days", "number"),
+    Interval.MONTH: ngettext_lazy("month", "%(number)d months", "number"),
+    Interval.YEAR: ngettext_lazy("year", "%(number)d years", "number"),
+}
 
 
 class Plan(models.Model):
@@ -86,6 +93,20 @@ class PlanPrice(models.Model):
     def amount(self) -> object:
         """The price in rupees."""
         return to_major(self.amount_minor)
+
+    @property
+    def formatted_amount(self) -> str:
+        return format_money(self.amount_minor, self.currency)
+
+    @property
+    def term(self) -> str:
+        """What it pays for, as clients name it: ``year``, ``3-month``."""
+        return self.interval if self.interval_count == 1 else f"{self.interval_count}-{self.interval}"
+
+    @property
+    def period(self) -> str:
+        """What it pays for, as people read it: ``year``, ``3 months``."""
+        return str(PERIODS[Interval(self.interval)] % {"number": self.interval_count})
 
 
 class Feature(models.Model):

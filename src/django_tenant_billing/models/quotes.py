@@ -12,7 +12,7 @@ prepays     a lower plan, or the one that comes next: it begins when what is pai
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -92,15 +92,30 @@ class Quote:
         """All credit that is there for it."""
         return self.balance_minor + sum(credit.amount_minor for credit in self.credits)
 
+    def at_least(self, minimum_minor: int) -> Quote:
+        """The same where anything that is due is at least that much: credit that is not needed then stays."""
+        due = self.due_minor and min(max(self.due_minor, minimum_minor), self.terms.price_minor)
+        return replace(self, due_minor=due)
 
-def price_of(plan: str, price: PlanPrice | None = None) -> PlanPrice:
-    """The price at which a plan is sold: the default one, or the given one if it is the plan's. Raises NotForSale."""
+
+def price_of(plan: str, price: PlanPrice | str | None = None) -> PlanPrice:
+    """The price at which a plan is sold: the default one, or one of its own, given or named by its term: ``year``.
+
+    Raises NotForSale.
+    """
     # A NUL is no text to PostgreSQL, which would make a bug of a bad request.
     found = Plan.objects.filter(code=plan).first() if plan.isprintable() else None
     if found is None or found.code != plan:
         raise NotForSale(plan, "there is no such plan")
     if not found.is_active:
         raise NotForSale(plan, "it is no longer for sale")
+    if isinstance(price, str):
+        # Where it is sold in two currencies: in that of the default price.
+        named = [one for one in found.prices.order_by("pk") if one.term == price]
+        default = found.default_price()
+        price = max(named, key=lambda one: default is not None and one.currency == default.currency, default=None)
+        if price is None:
+            raise NotForSale(plan, "it has no such price")
     price = price or found.default_price()
     if price is None or price.amount_minor == 0:
         raise NotForSale(plan, "it is free")
@@ -115,13 +130,10 @@ def terms_of(price: PlanPrice) -> Terms:
     )  # fmt: skip
 
 
-def quote(subscription: Subscription, terms: Terms, now: datetime, *, minimum_minor: int = 0) -> Quote:
-    """What buying these terms at ``now`` would do and cost; changes nothing.
-
-    Where anything is due, it is at least ``minimum_minor``: what credit is not needed then stays. Raises NotForSale.
-    """
+def quote(subscription: Subscription, terms: Terms, now: datetime) -> Quote:
+    """What buying these terms at ``now`` would do and cost; changes nothing. Raises NotForSale."""
     row = subscription.rolled(now)
-    found = quoted(row, terms, now, minimum_minor)
+    found = quoted(row, terms, now)
     if row.period_end is None and row.plan_id != conf.fallback_plan and found.purchase is not Purchase.UPGRADES:
         raise NotForSale(terms.plan, f"the organization has {row.plan_id} already, without an end")
     return found
@@ -149,7 +161,7 @@ def excess_under(subscription: Subscription, plan: str) -> tuple[Excess, ...]:
     return tuple(found)
 
 
-def quoted(row: Subscription, terms: Terms, now: datetime, minimum_minor: int = 0) -> Quote:
+def quoted(row: Subscription, terms: Terms, now: datetime) -> Quote:
     """The same for a row that is caught up, whatever it has: money that was taken is applied."""
     purchase = _kind(row, terms.plan, now)
     prepaid = row.next_period_end if terms.plan == row.next_plan_id else None
@@ -167,8 +179,6 @@ def quoted(row: Subscription, terms: Terms, now: datetime, minimum_minor: int = 
         raise NotForSale(terms.plan, f"its price is in {terms.currency}, and what is unused was paid in another money")
     balance = row.credit_minor if held == terms.currency else 0
     due = max(terms.price_minor - balance - sum(credit.amount_minor for credit in credits_), 0)
-    if due:
-        due = min(max(due, minimum_minor), terms.price_minor)
     return Quote(
         purchase=purchase, terms=terms, starts_at=start, ends_at=end, credits=credits_, balance_minor=balance,
         due_minor=due,

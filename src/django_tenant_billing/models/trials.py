@@ -10,21 +10,25 @@ from django.db import IntegrityError, models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
 
-def digest(key: str) -> str:
-    """What is stored of a key: no address and no number of anybody."""
-    return sha256(key.strip().casefold().encode()).hexdigest()
+def digests(keys: Iterable[str]) -> list[str]:
+    """What is stored of keys, each once: no address and no number of anybody."""
+    return sorted({sha256(key.strip().casefold().encode()).hexdigest() for key in keys})
 
 
 class TrialMarkManager(models.Manager["TrialMark"]):
     def mark(self, keys: Iterable[str], plan: str, now: datetime) -> bool:
         """Note the trial under all keys; False, and nothing is noted, where one of them had a trial."""
-        rows = [TrialMark(digest=found, plan=plan, at=now) for found in sorted({digest(key) for key in keys})]
+        rows = [TrialMark(digest=found, plan=plan, at=now) for found in digests(keys)]
         try:
             with transaction.atomic(using=router.db_for_write(TrialMark)):
                 self.bulk_create(rows)
         except IntegrityError:
             return False
         return True
+
+    def known(self, keys: Iterable[str]) -> bool:
+        """Had one of these a trial?"""
+        return self.filter(digest__in=digests(keys)).exists()
 
 
 class TrialMark(models.Model):

@@ -40,13 +40,16 @@ def _change(
         SubscriptionEvent.objects.append(row, change, before=before, at=now, actor=actor, reason=reason, data=data)
 
 
-def preview(organization: Model, plan: str, price: PlanPrice | None = None) -> tuple[Quote, tuple[Excess, ...]]:
-    """What buying a plan would do and cost now, and what exists already beyond its limits. Raises NotForSale."""
+def preview(organization: Model, plan: str, price: PlanPrice | str | None = None) -> tuple[Quote, tuple[Excess, ...]]:
+    """What buying a plan would do and cost now, and what exists already beyond its limits.
+
+    ``price`` is one of its prices, or the term of one (``"year"``). Raises NotForSale.
+    """
     subscription = subscription_of(organization)
     return quote(subscription, terms_of(price_of(plan, price)), clock.now()), excess_under(subscription, plan)
 
 
-def buy_with_credit(organization: Model, plan: str, price: PlanPrice | None = None, *, actor: str) -> Activation:
+def buy_with_credit(organization: Model, plan: str, price: PlanPrice | str | None = None, *, actor: str) -> Activation:
     """Buy a plan that credit pays for altogether. Raises NotForSale, also where something would be left to pay."""
     terms = terms_of(price_of(plan, price))
     now = clock.now()
@@ -156,17 +159,22 @@ def start_trial(organization: Model, plan: str, *, actor: str, reason: str = "")
     days = Plan.objects.filter(pk=plan, is_active=True).values_list("trial_days", flat=True).first()
     if not days:
         raise NotForSale(plan, "it has no trial")
-    keys = [f"organization:{organization.pk}", *load(conf.trial_keys, _nothing_else)(organization)]
     with _change(organization, Change.TRIAL_STARTED, actor, reason) as (row, now):
-        if row.plan_in_force(now) != conf.fallback_plan or row.state(now) is State.GRACE:
+        if not _is_free(row, now):
             raise NotPossible("start a trial of", row.state(now), f"it has {row.plan_in_force(now)}")
-        if not TrialMark.objects.mark(keys, plan, now):
+        if not TrialMark.objects.mark(_trial_keys(organization), plan, now):
             raise TrialUsed("start a trial of", row.state(now), "the one trial was had")
         UsageCounter.objects.close(row.organization_id, now)
         row.plan_id, row.anchor, row.period_start = plan, now, now
         row.period_end = row.trial_ends_at = add(now, Interval.DAY, days, row.zone)
         row.canceled_at = None
         return row
+
+
+def may_try(organization: Model) -> bool:
+    """Could a trial start now? Reads only: somebody else may be first."""
+    row, now = subscription_of(organization), clock.now()
+    return _is_free(row, now) and not TrialMark.objects.known(_trial_keys(organization))
 
 
 def extend_trial(organization: Model, days: int, *, actor: str, reason: str) -> Subscription:
@@ -184,6 +192,16 @@ def _reasoned(days: int, actor: str, reason: str) -> None:
         raise ValueError(f"{days!r} is not a whole number of days from 1 up.")
     if not reason.strip() or not actor.strip():
         raise ValueError("This needs a reason and an actor: who did this to the organization, and why?")
+
+
+def _is_free(row: Subscription, now: datetime) -> bool:
+    """Is it on the fallback plan, with nothing else in force or in grace?"""
+    return row.plan_in_force(now) == conf.fallback_plan and row.state(now) is not State.GRACE
+
+
+def _trial_keys(organization: Model) -> list[str]:
+    """Everything the organization is known by."""
+    return [f"organization:{organization.pk}", *load(conf.trial_keys, _nothing_else)(organization)]
 
 
 def _nothing_else(_organization: Model) -> list[str]:

@@ -13,7 +13,7 @@ from ..gateways.registry import gateway_aliases
 from ..models import UsageCounter
 from ..states import SETTLED, PaymentState
 from ..subscriptions import subscription_of, usage_of
-from .endpoints import BadBody, body_of, endpoint, refused, text_in
+from .endpoints import BadBody, body_of, chosen, endpoint, refused, text_in
 from .shared import actor_of, base_url, begins_later, moment_json, non_atomic, payment_json, subscription_json
 
 NAMES = ("reference", "payment_id", "pidx", "transaction_id")
@@ -47,11 +47,13 @@ def usage(request: HttpRequest, organization: Model) -> HttpResponse:
 @non_atomic
 @endpoint("POST", "pay")
 def init(request: HttpRequest, organization: Model, gateway: str) -> HttpResponse:
-    """``POST <gateway>/init/ {"plan": "PRO"}``: start a payment; send the payer to ``payment_url``."""
+    """``POST <gateway>/init/ {"plan": "PRO", "term": "year"}``: start a payment; send the payer to ``payment_url``."""
     if gateway not in gateway_aliases():
         return _unknown_gateway(request, gateway)
-    plan = text_in(body_of(request), "plan")
-    payment, checkout = payments.start(organization, plan, gateway, base_url=base_url(request), actor=actor_of(request))
+    plan, term = chosen(body_of(request))
+    payment, checkout = payments.start(
+        organization, plan, gateway, base_url=base_url(request), price=term, actor=actor_of(request)
+    )
     return JsonResponse(
         {
             **payment_json(payment),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, Concatenate, ParamSpec
@@ -108,11 +108,16 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
     return body
 
 
-def text_in(body: dict[str, Any], name: str) -> str:
+def text_in(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= 100 or not value.isprintable():
         raise BadBody(_('"%(name)s" must be a text of 1 to 100 characters.') % {"name": name})
     return value
+
+
+def chosen(body: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The plan, and the term of one of its prices, such as ``year``; None for its default price."""
+    return text_in(body, "plan"), text_in(body, "term") if "term" in body else None
 
 
 def _csrf_problem(request: HttpRequest) -> str:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import Model, Prefetch
@@ -14,35 +14,31 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
-from .. import clock, payments, quotas
-from ..exceptions import (
-    CatalogueMissing,
-    GatewayNotConfigured,
-    GatewayRejected,
-    GatewayTimeout,
-    GatewayUnavailable,
-    NotForSale,
-)
-from ..gateways.registry import usable_gateways
+from .. import clock, quotas
+from ..exceptions import CatalogueMissing, GatewayNotConfigured
+from ..lifecycle import State
 from ..models import PaymentTransaction, Plan, PlanLimit, PlanPrice
 from ..money import format_money
 from ..refusals import admit, refuse
 from ..states import OPEN, PaymentState
-from ..subscriptions import subscription_of
-from .shared import actor_of, base_url, begins_later, non_atomic, result_url, see_other, token_fits
+from ..subscriptions import may_try, subscription_of
+from .shared import begins_later, result_url, token_fits
 
+P = ParamSpec("P")
 logger = logging.getLogger("tenant_billing")
 
 
-def configured(view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+def configured(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """What is missing in the settings is for the log; the visitor is told that it is not their fault."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest) -> HttpResponseBase:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         try:
-            return view(request)
+            return view(request, *args, **kwargs)
         except (CatalogueMissing, GatewayNotConfigured) as error:
             logger.error("%s", error)
             text = _("Billing is not set up on this site yet. Nothing was charged.")
@@ -59,49 +55,18 @@ def overview(request: HttpRequest) -> HttpResponseBase:
     organization = admit(request, "view", json=False)
     if not isinstance(organization, Model):
         return organization
-    now = clock.now()
-    subscription = subscription_of(organization).rolled(now)
-    context = {
-        "organization": organization,
-        "plan": subscription.plan_in_force(now),
-        "subscription": subscription,
-        "state": subscription.state(now),
-        "decisions": quotas.check_all(organization),
-    }
-    return render(request, "tenant_billing/overview.html", context)
+    return overview_page(request, organization)
 
 
 @never_cache
-@non_atomic
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe
 @configured
 def plans(request: HttpRequest) -> HttpResponseBase:
-    """What each plan gives and costs; a POST of ``plan`` and ``gateway`` sends the payer to the gateway."""
-    organization = admit(request, "pay" if request.method == "POST" else "view", json=False)
+    """What each plan gives and costs."""
+    organization = admit(request, "view", json=False)
     if not isinstance(organization, Model):
         return organization
-    if request.method != "POST":
-        return render(request, "tenant_billing/plans.html", _plans_context(organization))
-    gateway = usable_gateways().get(alias := request.POST.get("gateway", ""))
-    if gateway is None:
-        return _sorry(request, organization, HTTPStatus.BAD_REQUEST, _("Choose how you want to pay."))
-    try:
-        _payment, checkout = payments.start(
-            organization,
-            request.POST.get("plan", ""),
-            alias,
-            base_url=base_url(request),
-            actor=actor_of(request),
-        )
-    except NotForSale as error:
-        return _sorry(request, organization, HTTPStatus.BAD_REQUEST, str(error))
-    except GatewayTimeout:
-        text = _("%(gateway)s does not answer. Nothing was charged. Try again in a minute.")
-        return _sorry(request, organization, HTTPStatus.GATEWAY_TIMEOUT, text % {"gateway": gateway.label})
-    except (GatewayUnavailable, GatewayRejected):
-        text = _("%(gateway)s cannot take this payment now. Nothing was charged. Try again in a minute.")
-        return _sorry(request, organization, HTTPStatus.BAD_GATEWAY, text % {"gateway": gateway.label})
-    return see_other(checkout.url)
+    return plans_page(request, organization)
 
 
 @never_cache
@@ -129,34 +94,43 @@ def result(request: HttpRequest, reference: str, token: str) -> HttpResponse:
     return render(request, "tenant_billing/result.html", context)
 
 
-def _plans_context(organization: Model) -> dict[str, Any]:
+def overview_page(
+    request: HttpRequest, organization: Model, *, error: str = "", status: HTTPStatus = HTTPStatus.OK
+) -> HttpResponse:
+    """Where the subscription stands, what can be done to it, and how much of each feature is used."""
+    now = clock.now()
+    subscription = subscription_of(organization).rolled(now)
+    state = subscription.state(now)
+    running = state in (State.ACTIVE, State.TRIALING) and subscription.period_end is not None
+    context = {
+        "organization": organization,
+        "plan": subscription.plan_in_force(now),
+        "subscription": subscription,
+        "state": state,
+        "credit": format_money(subscription.credit_minor, subscription.credit_currency),
+        "may_cancel": running,
+        "may_renew": subscription.period_end is not None,
+        "decisions": quotas.check_all(organization),
+        "error": error,
+    }
+    return render(request, "tenant_billing/overview.html", context, status=status)
+
+
+def plans_page(
+    request: HttpRequest, organization: Model, *, error: str = "", status: HTTPStatus = HTTPStatus.OK
+) -> HttpResponse:
     """The compare table: constant in queries, whatever the number of plans and features."""
     rows = Plan.objects.filter(is_active=True).prefetch_related(
         Prefetch("limits", PlanLimit.objects.select_related("feature")),
-        Prefetch("prices", PlanPrice.objects.filter(is_default=True), to_attr="default_prices"),
+        Prefetch("prices", PlanPrice.objects.filter(amount_minor__gt=0)),
     )
-    offers = []
-    for plan in rows:
-        price = next(iter(plan.default_prices), None)
-        offers.append(
-            {
-                "plan": plan,
-                "price": price,
-                "price_text": format_money(price.amount_minor, price.currency) if price else "",
-                "limits": list(plan.limits.all()),
-                "for_sale": price is not None and price.amount_minor > 0,
-            }
-        )
-    return {
+    context = {
         "organization": organization,
-        "offers": offers,
+        "offers": [(plan, sorted(plan.prices.all(), key=lambda price: not price.is_default)) for plan in rows],
         "current": subscription_of(organization).plan_in_force(clock.now()),
-        "gateways": [(alias, gateway.label) for alias, gateway in usable_gateways().items()],
+        "may_try": any(plan.trial_days for plan in rows) and may_try(organization),
+        "error": error,
     }
-
-
-def _sorry(request: HttpRequest, organization: Model, status: HTTPStatus, message: str) -> HttpResponse:
-    context = {**_plans_context(organization), "error": message}
     return render(request, "tenant_billing/plans.html", context, status=status)
 
 

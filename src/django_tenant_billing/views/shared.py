@@ -17,6 +17,7 @@ from .. import clock
 from ..conf import conf
 from ..exceptions import GatewayNotConfigured
 from ..models import Activation, PaymentTransaction, Subscription
+from ..money import to_major
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -74,17 +75,30 @@ def begins_later(payment: PaymentTransaction) -> datetime | None:
 
 
 def subscription_json(subscription: Subscription) -> dict[str, Any]:
-    """What was bought and what is in force."""
+    """What was bought and what is in force, as of now, whatever was written down of it."""
+    now = clock.now()
+    subscription = subscription.rolled(now)
     return {
-        "plan": subscription.plan_in_force(clock.now()),
+        "plan": subscription.plan_in_force(now),
         "bought_plan": subscription.plan_id,
-        "state": subscription.state().value,
+        "state": subscription.state(now).value,
         "period_start": moment_json(subscription.period_start),
         "period_end": moment_json(subscription.period_end),
         "next_plan": subscription.next_plan_id,
+        "next_period_end": moment_json(subscription.next_period_end),
+        "trial_ends_at": moment_json(subscription.trial_ends_at),
+        "credit": rupees_json(subscription.credit_minor),
+        "credit_minor": subscription.credit_minor,
+        "credit_currency": subscription.credit_currency,
         "ends_at": moment_json(subscription.ends_at),
         "renews_at": moment_json(subscription.renews_at),
     }
+
+
+def rupees_json(amount_minor: int) -> int | float:
+    """Rupees as a JSON number: the text of this float is exact, and only the text leaves the process."""
+    whole = to_major(amount_minor)
+    return whole if isinstance(whole, int) else float(whole)
 
 
 def payment_json(payment: PaymentTransaction) -> dict[str, Any]:
@@ -94,7 +108,7 @@ def payment_json(payment: PaymentTransaction) -> dict[str, Any]:
         "reference": payment.reference,
         "gateway": payment.gateway,
         "plan": payment.plan_id,
-        "amount": payment.amount,
+        "amount": rupees_json(payment.amount_minor),
         "amount_minor": payment.amount_minor,
         "currency": payment.currency,
     }
