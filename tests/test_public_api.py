@@ -60,6 +60,7 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "cancel",
                 "extend",
                 "extend_trial",
+                "may_schedule",
                 "may_try",
                 "organizations_without_rows",
                 "overdue_since",

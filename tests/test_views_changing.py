@@ -79,6 +79,7 @@ def test_the_checkout_tells_renewing_converting_and_waiting_apart(browser: Clien
     with at(START):
         subscriptions.start_trial(sold, "PRO", actor="user 1")
     assert "the time you pay for follows your trial" in seen(browser, "checkout/?plan=PRO", on(2, 2))
+    assert "Change then, and pay then" not in seen(browser, "checkout/?plan=BASIC", on(2, 2))
     pay(sold, "PRO", on(2, 2))
     page = seen(browser, "checkout/?plan=PRO", on(20, 2))
     assert "No day that you have paid for is lost." in page

@@ -90,14 +90,17 @@ def schedule_change(organization: Model, plan: str, *, actor: str, reason: str =
     """
     price_of(plan)
     with _change(organization, Change.CHANGE_SCHEDULED, actor, reason) as (row, now):
-        if row.period_end is None or row.state(now) not in (State.ACTIVE, State.CANCELED):
-            raise NotPossible("change", row.state(now), "no paid time is running; buy the plan")
-        if row.next_period_end is not None:
-            raise NotPossible("change", row.state(now), f"{row.next_plan_id} is paid for; undo that first")
-        if not stands_lower(plan, row.plan_id):
-            raise NotPossible("change", row.state(now), f"{plan} is no lower plan; buy it, and it begins at once")
+        if (problem := _unschedulable(row, plan, now)) is not None:
+            raise NotPossible("change", row.state(now), problem)
         row.next_plan_id, row.canceled_at = plan, None
         return row
+
+
+def may_schedule(organization: Model, plan: str) -> bool:
+    """Could a change to this plan be scheduled now, and is it not yet? Reads only."""
+    now = clock.now()
+    row = subscription_of(organization).rolled(now)
+    return row.next_plan_id != plan and _unschedulable(row, plan, now) is None
 
 
 def undo_change(organization: Model, *, actor: str, reason: str = "") -> Subscription:
@@ -192,6 +195,17 @@ def _reasoned(days: int, actor: str, reason: str) -> None:
         raise ValueError(f"{days!r} is not a whole number of days from 1 up.")
     if not reason.strip() or not actor.strip():
         raise ValueError("This needs a reason and an actor: who did this to the organization, and why?")
+
+
+def _unschedulable(row: Subscription, plan: str, now: datetime) -> str | None:
+    """Why a change to this plan cannot be scheduled; None where it can."""
+    if row.period_end is None or row.state(now) not in (State.ACTIVE, State.CANCELED):
+        return "no paid time is running; buy the plan"
+    if row.next_period_end is not None:
+        return f"{row.next_plan_id} is paid for; undo that first"
+    if not stands_lower(plan, row.plan_id):
+        return f"{plan} is no lower plan; buy it, and it begins at once"
+    return None
 
 
 def _is_free(row: Subscription, now: datetime) -> bool:

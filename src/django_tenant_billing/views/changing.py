@@ -19,7 +19,7 @@ from ..models import Plan
 from ..models.quotes import Purchase
 from ..money import format_money
 from ..refusals import admit
-from ..subscriptions import preview, subscription_of
+from ..subscriptions import may_schedule, preview
 from .acts import ACTS
 from .pages import configured, overview_page, plans_page
 from .shared import actor_of, base_url, non_atomic, see_other
@@ -105,7 +105,7 @@ def _checkout_page(
             for alias, gateway in usable_gateways().items()
             if currency in gateway.currencies
         ],
-        "may_wait": offer.purchase is Purchase.PREPAYS and subscription_of(organization).next_plan_id != plan,
+        "may_wait": offer.purchase is Purchase.PREPAYS and may_schedule(organization, plan),
         "error": error,
     }
     return render(request, "tenant_billing/checkout.html", context, status=status)
