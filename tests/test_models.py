@@ -87,7 +87,8 @@ def counter(organization: Organization, **changes: Any) -> UsageCounter:
 
 def activation(payment: PaymentTransaction, **changes: Any) -> Activation:
     values = {"purchase": payment.purchase, "at": NOW, "starts_at": NOW, "ends_at": LATER, "value_minor": 390000}
-    return Activation.objects.create(payment=payment, plan="PRO", currency="NPR", **values | changes)
+    rest = {"price_minor": 100, "interval": "month", "interval_count": 1, "before": {}}
+    return Activation.objects.create(payment=payment, plan="PRO", currency="NPR", **rest | values | changes)
 
 
 def one_activation(organization: Organization, **changes: Any) -> Activation:

@@ -45,6 +45,7 @@ class Change(TextChoices):
     CHANGE_UNDONE = "change_undone", _("change undone")
     CANCELED = "canceled", _("canceled")
     RESUMED = "resumed", _("resumed")
+    TAKEN_BACK = "taken_back", _("taken back")
     COMPED = "comped", _("set by staff")
     EXTENDED = "extended", _("extended by staff")
 

@@ -499,8 +499,31 @@ class Migration(migrations.Migration):
                 ("value_minor", models.BigIntegerField(verbose_name="value in paisa")),
                 ("spent_credit_minor", models.BigIntegerField(default=0, verbose_name="of it credit, in paisa")),
                 ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                ("price_minor", models.BigIntegerField(verbose_name="price in paisa")),
+                (
+                    "interval",
+                    models.CharField(
+                        choices=[("day", "day"), ("month", "month"), ("year", "year")],
+                        max_length=8,
+                        verbose_name="interval",
+                    ),
+                ),
+                ("interval_count", models.PositiveSmallIntegerField(verbose_name="intervals")),
+                ("before", models.JSONField(verbose_name="before")),
                 ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed at")),
                 ("credited_minor", models.BigIntegerField(default=0, verbose_name="credited in paisa")),
+                ("taken_back_at", models.DateTimeField(blank=True, null=True, verbose_name="taken back at")),
+                (
+                    "replaced_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="replaced",
+                        to="tenant_billing.activation",
+                        verbose_name="replaced by",
+                    ),
+                ),
                 (
                     "payment",
                     models.OneToOneField(
@@ -555,6 +578,7 @@ class Migration(migrations.Migration):
                             ("change_undone", "change undone"),
                             ("canceled", "canceled"),
                             ("resumed", "resumed"),
+                            ("taken_back", "taken back"),
                             ("comped", "set by staff"),
                             ("extended", "extended by staff"),
                         ],

@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from ..lifecycle import unused
+from ..periods import Interval
 from .subscriptions import Subscription
 
 
@@ -22,7 +23,7 @@ class Activation(models.Model):
     """The one time a purchase put its organization on a plan, from ``starts_at`` until ``ends_at``.
 
     ``value_minor`` is what was given for it: the payment and the credit spent. Closed before its end, the value of its
-    unused days became credit.
+    unused days became credit. ``before`` is the subscription as it stood then, for taking the purchase back.
     """
 
     # NULL where credit paid for all of it: NULLs do not conflict.
@@ -42,8 +43,16 @@ class Activation(models.Model):
     value_minor = models.BigIntegerField(_("value in paisa"))
     spent_credit_minor = models.BigIntegerField(_("of it credit, in paisa"), default=0)
     currency = models.CharField(_("currency"), max_length=3)
+    price_minor = models.BigIntegerField(_("price in paisa"))
+    interval = models.CharField(_("interval"), max_length=8, choices=[(i.value, i.value) for i in Interval])
+    interval_count = models.PositiveSmallIntegerField(_("intervals"))
+    before = models.JSONField(_("before"))
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     credited_minor = models.BigIntegerField(_("credited in paisa"), default=0)
+    replaced_by = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="replaced", verbose_name=_("replaced by")
+    )
+    taken_back_at = models.DateTimeField(_("taken back at"), null=True, blank=True)
 
     objects = ActivationQuerySet.as_manager()
 

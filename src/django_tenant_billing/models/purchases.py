@@ -36,24 +36,36 @@ def buy(
     spent = min(max(terms.price_minor - paid_minor, 0), offer.credit_minor)
     give_back(subscription, offer.credits, now)
     subscription.credit_minor -= spent
-    _put(subscription, offer, now)
+    put(subscription, offer, now)
     activation = Activation.objects.create(
         payment=payment, purchase=purchase_key, subscription=subscription, plan=terms.plan, at=now,
         starts_at=offer.starts_at, ends_at=offer.ends_at, value_minor=paid_minor + spent, spent_credit_minor=spent,
-        currency=terms.currency,
+        currency=terms.currency, price_minor=terms.price_minor, interval=terms.interval, interval_count=terms.intervals,
+        before=before,
     )  # fmt: skip
+    replace_by(activation, offer.credits)
     data = {
         "plan": terms.plan, "price_minor": terms.price_minor, "paid_minor": paid_minor, "credit_minor": spent,
         "currency": terms.currency, "from": offer.starts_at.isoformat(), "until": offer.ends_at.isoformat(),
-        "credits": [
-            {"plan": c.activation.plan, "unused_days": c.unused_days, "days": c.days, "amount_minor": c.amount_minor}
-            for c in offer.credits
-        ],
+        "credits": facts_of(offer.credits),
     }  # fmt: skip
     SubscriptionEvent.objects.append(
         subscription, CHANGES[offer.purchase], before=before, at=now, actor=actor, payment=payment, data=data
     )
     return activation
+
+
+def replace_by(activation: Activation, credits_: Iterable[Credit]) -> None:
+    """Note which purchase took the place of these spans."""
+    Activation.objects.filter(pk__in=[credit.activation.pk for credit in credits_]).update(replaced_by=activation)
+
+
+def facts_of(credits_: Iterable[Credit]) -> list[dict[str, Any]]:
+    """What came back of paid time, for history."""
+    return [
+        {"plan": c.activation.plan, "unused_days": c.unused_days, "days": c.days, "amount_minor": c.amount_minor}
+        for c in credits_
+    ]
 
 
 def give_back(row: Subscription, credits_: Iterable[Credit], now: datetime) -> None:
@@ -88,7 +100,7 @@ def shift_next(row: Subscription, now: datetime, later: Callable[[datetime], dat
     row.next_period_end = later(row.next_period_end)
 
 
-def _put(row: Subscription, offer: Quote, now: datetime) -> None:
+def put(row: Subscription, offer: Quote, now: datetime) -> None:
     """Write a purchase into the row, and save it."""
     terms, zone = offer.terms, row.zone
     if offer.purchase is Purchase.RENEWS:
@@ -97,7 +109,7 @@ def _put(row: Subscription, offer: Quote, now: datetime) -> None:
             row.next_plan_id = None  # Who pays for this plan again wants no other.
         row.period_end = offer.ends_at
     elif offer.purchase is Purchase.PREPAYS:
-        if row.on_trial(now):
+        if row.follows_trial(now):
             row.anchor = offer.starts_at
         row.next_plan_id, row.next_period_end = terms.plan, offer.ends_at
     else:

@@ -169,7 +169,7 @@ def quoted(row: Subscription, terms: Terms, now: datetime) -> Quote:
         Purchase.CONVERTS: row.period_end, Purchase.RENEWS: row.period_end, Purchase.PREPAYS: prepaid or row.period_end,
     }  # fmt: skip
     start = after.get(purchase) or now
-    if purchase in (Purchase.RENEWS, Purchase.PREPAYS) and not row.on_trial(now):
+    if purchase in (Purchase.RENEWS, Purchase.PREPAYS) and not row.follows_trial(now):
         end = extended(row.anchor, start, terms.interval, terms.intervals, row.zone)
     else:
         end = add(start, terms.interval, terms.intervals, row.zone)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -119,6 +119,10 @@ class Subscription(models.Model):
     def on_trial(self, now: datetime | None = None) -> bool:
         return self.trial_ends_at is not None and self.trial_ends_at > (now or clock.now())
 
+    def follows_trial(self, now: datetime) -> bool:
+        """Would what is paid next be the first after a trial? Months are counted from there then."""
+        return self.on_trial(now) and self.next_period_end is None
+
     def on_grace_period(self, now: datetime | None = None) -> bool:
         """Is the paid time over, and does access go on all the same?"""
         now = now or clock.now()
@@ -165,6 +169,19 @@ class Subscription(models.Model):
             for name in SNAPSHOT
             for value in (getattr(self, name),)
         }
+
+    def restore(self, snapshot: Mapping[str, Any], since: datetime, now: datetime) -> None:
+        """Stand as in a snapshot of ``since``, with what happened by itself until ``now``. Does not save.
+
+        Credit stays as it is: its way is its own.
+        """
+        for name in SNAPSHOT:
+            if not name.startswith("credit"):
+                value = snapshot[name.removesuffix("_id")]
+                field = self._meta.get_field(name.removesuffix("_id"))
+                setattr(self, name, field.to_python(value) if isinstance(field, models.DateTimeField) else value)
+        self.caught_up_at = since
+        self._roll(now)
 
     def rolled(self, now: datetime) -> Subscription:
         """A copy as catch_up would leave it. Writes nothing."""
