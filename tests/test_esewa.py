@@ -16,6 +16,7 @@ import pytest
 import requests
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import connections
 from django.test import Client
 
 from django_tenant_billing import clock, payments
@@ -280,7 +281,7 @@ def test_the_ways_back_are_for_gateways_that_are_on_and_for_get(
     assert not payment.events.filter(kind__in=["asked", "claim"]).exists()
 
 
-def test_the_same_return_a_hundred_times_activates_once(simulator: Server, organization: Organization) -> None:
+def test_the_same_return_twenty_times_activates_once(simulator: Server, organization: Organization) -> None:
     payment = booked(organization)
     way = decide(simulator, payment)
     for _time in range(20):
@@ -304,6 +305,21 @@ def test_a_return_to_a_gateway_that_lost_its_settings_leaves_a_trace_and_is_foun
     settings.TENANT_BILLING_GATEWAYS["esewa"]["OPTIONS"] = working
     with clock.moved(timedelta(minutes=5)):
         assert payments.reconcile().paid == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", ["success", "failure"])
+def test_the_ways_back_need_no_login_and_survive_atomic_requests(
+    simulator: Server, organization: Organization, settings: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    payment = booked(organization)
+    way = decide(simulator, payment).replace("success", name)
+    answer = Client(enforce_csrf_checks=True).get(way)
+    assert (answer.status_code, answer.headers["Location"]) == (303, result_url(payment))
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert plan_of(organization) == "PRO"
 
 
 # --- lost returns, and what is not found -----------------------------------------------------------------------------

@@ -261,7 +261,7 @@ def test_the_2024_sample_of_another_merchant_is_refused() -> None:
         callback(signed(product_code="NP-ES-ABHISHEK-EPAY"))
 
 
-@pytest.mark.parametrize("secret", ["8gBm/:&EnhH.1/q(", "8gBm/:&amp;EnhH.1/q", "8gBm/:EnhH.1/q", CANARY])
+@pytest.mark.parametrize("secret", ["8gBm/:&EnhH.1/q(", "8gBm/:&amp;EnhH.1/q", "8gBm/:EnhH.1/q", "another"])
 def test_data_of_another_key_is_refused(secret: str) -> None:
     with pytest.raises(CallbackRejected, match="signature"):
         callback(signed(secret))
