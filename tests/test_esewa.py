@@ -22,7 +22,7 @@ from django.test import Client
 from django_tenant_billing import clock, payments
 from django_tenant_billing.contrib.simulator.esewa_payment import Act
 from django_tenant_billing.contrib.simulator.server import Server, running_server
-from django_tenant_billing.gateways.esewa import FORM_SIGNED, SANDBOX_SECRET
+from django_tenant_billing.gateways.esewa import FORM_SIGNED, OUTCOMES, SANDBOX_SECRET
 from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction, Subscription
 from django_tenant_billing.states import CHECK_AFTER
 from django_tenant_billing.views.shared import result_url
@@ -476,6 +476,41 @@ def test_the_return_of_a_cheap_payment_does_not_pay_a_dear_one(simulator: Server
     assert stored(cheap)[0] == "initiated"
     Client().get(way)
     assert (Activation.objects.get().payment, plan_of(thief)) == (cheap, "BASIC")
+
+
+def test_no_return_of_a_paid_payment_pays_any_other(simulator: Server, organization: Organization) -> None:
+    """C4: each return at the address of every unpaid payment; then each at its own, which is the control."""
+    buyers = [Organization.objects.create(name=f"Buyer {number}") for number in range(6)]
+    attempts = [booked(buyer, ("BASIC", "PRO")[number % 2]) for number, buyer in enumerate(buyers)]
+    ways = {payment: decide(simulator, payment) for payment in attempts[:3]}
+    for payment, way in ways.items():
+        for other in attempts[3:]:
+            Client().get(way.replace(payment.reference, other.reference, 1))
+            assert stored(other)[0] == "pending"
+    assert not Activation.objects.exists()
+    for way in ways.values():
+        Client().get(way)
+    assert {activation.payment for activation in Activation.objects.all()} == set(ways)
+
+
+REFUNDS = ("FULL_REFUND", "PARTIAL_REFUND")
+
+
+@pytest.mark.parametrize("second", sorted(OUTCOMES))
+@pytest.mark.parametrize("first", sorted(OUTCOMES))
+def test_whatever_two_answers_follow_each_other_paid_is_not_left_and_money_is_not_lost(
+    simulator: Server, organization: Organization, first: str, second: str
+) -> None:
+    """P8: all pairs of statuses."""
+    payment = booked(organization)
+    decide(simulator, payment, Act.CLOSE_TAB)
+    for said in (first, second):
+        tamper(simulator, payment, status=said)
+        payments.settle(payment)
+    money = next((said for said in (first, second) if said in ("COMPLETE", *REFUNDS)), None)
+    wanted = {"COMPLETE": {"paid"}, "FULL_REFUND": {"review"}, "PARTIAL_REFUND": {"review"}}
+    assert stored(payment)[0] in wanted.get(money or "", {"initiated", "pending", "canceled"})
+    assert Activation.objects.count() == (money == "COMPLETE")
 
 
 @pytest.mark.parametrize(
