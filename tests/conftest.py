@@ -89,7 +89,16 @@ def use_simulator(settings: Any, url: str) -> None:
         "khalti": {
             "BACKEND": "django_tenant_billing.gateways.khalti.KhaltiGateway",
             "OPTIONS": {"secret_key": "simulated_secret_key", "base_url": f"{url}api/v2/"},
-        }
+        },
+        "esewa": {
+            "BACKEND": "django_tenant_billing.gateways.esewa.EsewaGateway",
+            "OPTIONS": {
+                "merchant_code": "EPAYTEST",
+                "merchant_secret": "8gBm/:&EnhH.1/q",
+                "form_url": f"{url}api/epay/main/v2/form",
+                "status_url": f"{url}api/epay/transaction/status/",
+            },
+        },
     }
 
 

@@ -221,16 +221,31 @@ def test_e005_a_half_set_khalti_names_what_is_missing(given: dict[str, str], nam
 
 
 @pytest.mark.parametrize(
+    ("given", "missing"),
+    [("ESEWA_MERCHANT_CODE", "ESEWA_MERCHANT_SECRET"), ("ESEWA_MERCHANT_SECRET", "ESEWA_MERCHANT_CODE")],
+)
+def test_e014_a_half_set_esewa_names_what_is_missing(given: str, missing: str) -> None:
+    with override_settings(**{given: "x", missing: ""}):
+        (message,) = check_gateways()
+    assert message.id == "tenant_billing.E014"
+    assert message.msg == f"{given} is set, but {missing} is not: eSewa is off."
+    assert missing in str(message.hint)
+
+
+@pytest.mark.parametrize(
     "given",
     [
         {},
         {"KHALTI_PUBLIC_KEY": "", "KHALTI_CALLBACK_URL": None, "KHALTI_SECRET_KEY": ""},
         {"KHALTI_PUBLIC_KEY": "p", "KHALTI_SECRET_KEY": "s", "DEBUG": True},
         {"KHALTI_PUBLIC_KEY": "p", "TENANT_BILLING_GATEWAYS": {}},
+        {"ESEWA_MERCHANT_CODE": "", "ESEWA_MERCHANT_SECRET": None},
+        {"ESEWA_MERCHANT_CODE": "c", "ESEWA_MERCHANT_SECRET": "s", "DEBUG": True},
+        {"ESEWA_MERCHANT_CODE": "c", "TENANT_BILLING_GATEWAYS": {}},
     ],
-    ids=["nothing", "empty", "whole", "map"],
+    ids=["nothing", "empty", "whole", "map", "empty eSewa", "whole eSewa", "map and eSewa"],
 )
-def test_e005_is_silent_where_khalti_is_off_whole_or_configured_in_full(given: dict[str, Any]) -> None:
+def test_e005_and_e014_are_silent_where_a_wallet_is_off_whole_or_configured_in_full(given: dict[str, Any]) -> None:
     with override_settings(**given):
         assert found(check_gateways()) == []
 
@@ -433,5 +448,5 @@ def test_every_setting_is_explained_in_the_docs_and_no_other() -> None:
     explained = re.findall(r"^\| `([A-Z_]+)` \|", (DOCS / "settings.md").read_text("utf-8"), re.MULTILINE)
     conf = (SOURCE / "conf.py").read_text("utf-8")
     flat = set(re.findall(r'"((?:KHALTI|ESEWA)_[A-Z_]+)"', conf))
-    assert {"KHALTI_SECRET_KEY", "KHALTI_PUBLIC_KEY", "KHALTI_CALLBACK_URL"} <= flat
+    assert {"KHALTI_SECRET_KEY", "KHALTI_PUBLIC_KEY", "KHALTI_CALLBACK_URL", "ESEWA_MERCHANT_SECRET"} <= flat
     assert sorted(explained) == sorted(SETTING_NAMES | flat)

@@ -116,6 +116,24 @@ def test_an_empty_secret_key_as_an_environment_without_it_gives_leaves_khalti_of
         assert conf.gateways["khalti"]["OPTIONS"] == {"secret_key": "secret", "public_key": "", "callback_url": ""}
 
 
+def test_the_names_of_the_guide_switch_esewa_on_beside_khalti() -> None:
+    with override_settings(ESEWA_MERCHANT_CODE="EPAYTEST", ESEWA_MERCHANT_SECRET="secret"):
+        assert conf.gateways == {
+            "esewa": {
+                "BACKEND": "django_tenant_billing.gateways.esewa.EsewaGateway",
+                "OPTIONS": {"merchant_code": "EPAYTEST", "merchant_secret": "secret"},
+            }
+        }
+        with override_settings(KHALTI_SECRET_KEY="secret"):
+            assert list(conf.gateways) == ["khalti", "esewa"]
+
+
+@pytest.mark.parametrize(("code", "secret"), [("c", ""), ("c", None), ("", "s"), (None, "s"), (None, None)])
+def test_half_an_esewa_is_off(code: str | None, secret: str | None) -> None:
+    with override_settings(ESEWA_MERCHANT_CODE=code, ESEWA_MERCHANT_SECRET=secret):
+        assert conf.gateways == {}
+
+
 def test_the_full_map_wins_over_the_names_of_the_guide_even_where_it_is_empty() -> None:
     with override_settings(KHALTI_SECRET_KEY="secret", TENANT_BILLING_GATEWAYS={}):
         assert conf.gateways == {}

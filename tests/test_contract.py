@@ -1,7 +1,8 @@
-"""The contract, sentence by sentence (eSewa and KHALTI_CALLBACK_URL come with payments)."""
+"""The contract, sentence by sentence."""
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from io import StringIO
 from typing import Any
@@ -17,6 +18,7 @@ from django.urls import reverse
 from django_tenant_billing import payments, quotas
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.exceptions import CallbackRejected, QuotaExceeded
+from django_tenant_billing.gateways.esewa import EsewaGateway
 from django_tenant_billing.gateways.khalti import KhaltiGateway
 from django_tenant_billing.gateways.registry import gateway_aliases, get_gateway
 from django_tenant_billing.models import (
@@ -132,14 +134,26 @@ def test_the_flat_settings_of_the_guide_turn_khalti_on(settings: Any) -> None:
     assert gateway.public_key == "public"
 
 
+def test_the_flat_settings_of_the_guide_turn_esewa_on(settings: Any) -> None:
+    settings.ESEWA_MERCHANT_CODE = "EPAYTEST"
+    assert gateway_aliases() == []
+    settings.ESEWA_MERCHANT_SECRET = "secret"
+    assert gateway_aliases() == ["esewa"]
+    gateway = get_gateway("esewa")
+    assert isinstance(gateway, EsewaGateway)
+    assert gateway.merchant_code == "EPAYTEST"
+    parameters = ["self", "merchant_code", "merchant_secret", "form_url", "status_url"]
+    assert list(inspect.signature(EsewaGateway.__init__).parameters) == parameters
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "quotas.check", "quotas.consume", "quotas.consuming", "quotas.release", "decorators.quota_required",
         "mixins.QuotaRequiredMixin", "exceptions.QuotaExceeded", "payments.start", "payments.settle",
-        "gateways.base.Gateway", "gateways.khalti.KhaltiGateway", "middleware.QuotaExceededMiddleware",
-        "testing.subscribe", "models.Plan", "models.PlanLimit", "models.Subscription", "models.Usage",
-        "models.PaymentTransaction",
+        "gateways.base.Gateway", "gateways.khalti.KhaltiGateway", "gateways.esewa.EsewaGateway",
+        "middleware.QuotaExceededMiddleware", "testing.subscribe", "models.Plan", "models.PlanLimit",
+        "models.Subscription", "models.Usage", "models.PaymentTransaction",
     ],
 )  # fmt: skip
 def test_the_import_paths_of_the_contract_exist(path: str) -> None:
@@ -161,6 +175,10 @@ def test_the_urls_under_the_include_are_those_of_the_contract() -> None:
     assert reverse("tenant_billing:gateway_verify", args=["khalti"]) == "/billing/khalti/verify/"
     assert reverse("tenant_billing:gateway_callback", args=["khalti"]) == "/billing/khalti/callback/"
     assert reverse("tenant_billing:gateway_callback", args=["khalti", "TB-1"]) == "/billing/khalti/callback/TB-1/"
+    assert reverse("tenant_billing:gateway_init", args=["esewa"]) == "/billing/esewa/init/"
+    for name in ("success", "failure"):
+        assert reverse(f"tenant_billing:gateway_{name}", args=["esewa"]) == f"/billing/esewa/{name}/"
+        assert reverse(f"tenant_billing:gateway_{name}", args=["esewa", "TB-1"]) == f"/billing/esewa/{name}/TB-1/"
     assert reverse("tenant_billing:plans") == "/billing/plans/"
     assert reverse("tenant_billing:payments") == "/billing/payments/"
 

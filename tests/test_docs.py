@@ -24,7 +24,9 @@ from tests.testapp.models import Organization
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
-GUIDE_NAMES = {"KHALTI_SECRET_KEY", "KHALTI_PUBLIC_KEY", "KHALTI_CALLBACK_URL"}
+GUIDE_NAMES = {
+    "KHALTI_SECRET_KEY", "KHALTI_PUBLIC_KEY", "KHALTI_CALLBACK_URL", "ESEWA_MERCHANT_CODE", "ESEWA_MERCHANT_SECRET"
+}  # fmt: skip
 
 
 def blocks(language: str) -> list[Any]:
@@ -56,7 +58,9 @@ def test_python_snippets_run(code: str, catalogue: None) -> None:
         exec(compile(code, "<snippet>", "exec"), names)
     if not code.startswith("# settings.py"):
         return
-    set_here = {name: value for name, value in names.items() if name.startswith(("TENANT_BILLING_", "KHALTI_"))}
+    set_here = {
+        name: value for name, value in names.items() if name.startswith(("TENANT_BILLING_", "KHALTI_", "ESEWA_"))
+    }
     assert set(set_here) <= SETTING_NAMES | GUIDE_NAMES
     # The one setting that is read when models load cannot be changed in a running test.
     set_here.pop("TENANT_BILLING_ORGANIZATION_MODEL", None)

@@ -219,6 +219,8 @@ def test_a_production_environment_is_clean_and_needs_a_secret_key(seeded: str) -
         "DATABASE_URL": seeded,
         "KHALTI_PUBLIC_KEY": "live_public_key",
         "KHALTI_SECRET_KEY": "live_secret_key",
+        "ESEWA_MERCHANT_CODE": "NP-ES-HIMAL",
+        "ESEWA_MERCHANT_SECRET": "live secret",
         "TENANT_BILLING_MODE": "live",
         "TENANT_BILLING_PUBLIC_BASE_URL": "https://app.example.com",
     }
@@ -230,6 +232,14 @@ def test_a_production_environment_is_clean_and_needs_a_secret_key(seeded: str) -
     refused = manage("seed_demo", SECRET_KEY="x1" * 30, **production)
     assert refused.returncode == 1
     assert "needs DEBUG=True" in refused.stderr
+
+
+def test_the_public_merchant_of_esewas_sandbox_is_refused_where_real_money_is_paid() -> None:
+    guide = {"ESEWA_MERCHANT_CODE": "EPAYTEST", "ESEWA_MERCHANT_SECRET": "8gBm/:&EnhH.1/q"}
+    assert manage("check", TENANT_BILLING_MODE="sandbox", **guide).returncode == 0
+    live = manage("check", TENANT_BILLING_MODE="live", **guide)
+    assert live.returncode == 1
+    assert "tenant_billing.E018" in live.stderr
 
 
 def test_the_database_url_of_the_guide_is_read() -> None:
@@ -298,6 +308,13 @@ def test_the_tour_plays_the_main_job_and_leaves_nothing_behind(tmp_path: Path) -
         '"number": "INV-0011"',
         "status=Completed",
         '"plan": "FREE"',
+        "/billing/esewa/init/",
+        "/api/epay/main/v2/form",
+        "Pay with eSewa",
+        "/billing/esewa/success/",
+        "Payment received",
+        "initiated -> paid",
+        "eSewa's data is not signed as a whole.",
         "initiated -> paid",
         "manage.py demo",
     ):
@@ -360,7 +377,9 @@ def test_the_demo_serves_both_and_stops_both_on_sigterm(tmp_path: Path) -> None:
 def test_a_demo_that_is_started_again_on_its_data_sells_again(tmp_path: Path) -> None:
     for _time in range(2):
         demo = start_demo(tmp_path, "--port", "0", "--simulator-port", "0")
-        assert demo.ask("POST", "/billing/khalti/init/", json={"plan": "PRO"}).status_code == 200, demo.text
+        for wallet in ("khalti", "esewa"):
+            started = demo.ask("POST", f"/billing/{wallet}/init/", json={"plan": "PRO"})
+            assert started.status_code == 200, demo.text
         assert stop_demo(demo, signal.SIGTERM) == 0
 
 
@@ -409,6 +428,17 @@ def test_every_page_opens_without_script_or_inline_style(demo: Demo, samir: Brow
             assert samir.session.get(f"{demo.url}{resource}").status_code == 200, resource
     policy = samir.page.headers.get("Content-Security-Policy")
     assert policy == ("default-src 'self'" if django.VERSION >= (6, 0) else None)
+
+
+def test_the_checkout_offers_both_wallets_and_esewas_form_works(demo: Demo, samir: Browser) -> None:
+    offered = samir.get("/billing/checkout/?plan=PRO").text
+    assert re.findall(r'name="gateway" value="(\w+)"', offered) == ["khalti", "esewa"]
+    page = samir.post("/billing/checkout/", plan="PRO", gateway="esewa").text
+    assert "samir, Himal Traders" in page
+    (action,) = re.findall(r'<form method="post" action="(http[^"]+)"', page)
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+    assert action == f"{demo.simulator_url}api/epay/main/v2/form"
+    assert requests.post(action, data=fields, allow_redirects=False, timeout=20).status_code == 302
 
 
 def test_without_a_user_pages_lead_to_the_login_and_json_answers_401(demo: Demo) -> None:

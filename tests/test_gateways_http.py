@@ -20,7 +20,7 @@ import requests
 
 from django_tenant_billing.exceptions import GatewayTimeout, GatewayUnavailable
 from django_tenant_billing.gateways import http
-from django_tenant_billing.gateways.http import MAX_BYTES, Answer, HeaderAuth, Secret, post_json
+from django_tenant_billing.gateways.http import MAX_BYTES, Answer, HeaderAuth, Secret, get_json, post_json
 from tests.servers import (
     CANARY,
     CERTIFICATE,
@@ -185,6 +185,26 @@ def test_a_json_object_is_posted_with_the_key_and_the_answer_is_read() -> None:
     assert lines[0] == "POST /lookup/ HTTP/1.1"
     assert {"Content-Type: application/json", "Accept: application/json", f"Authorization: Key {CANARY}"} < set(lines)
     assert body == b'{"pidx": "bZQLD9wRVWo4CdESSfuSsB"}'
+    assert server.connections == 1
+
+
+def test_a_json_object_is_asked_for_by_a_query_without_any_credential() -> None:
+    with serving(replies(message(b'{"status": "COMPLETE", "total_amount": 110.0}'))) as server:
+        asked = get_json(server.url + "status/", {"transaction_uuid": "T1", "total_amount": "1234.5"}, seconds=AMPLE)
+        assert asked == Answer(200, {"status": "COMPLETE", "total_amount": "110.0"})
+    lines = server.received.decode().split("\r\n")
+    assert lines[0] == "GET /status/?transaction_uuid=T1&total_amount=1234.5 HTTP/1.1"
+    assert "Accept: application/json" in lines
+    assert "authorization" not in server.received.decode().lower()
+    assert server.connections == 1
+
+
+def test_asking_by_a_query_has_the_same_deadline_and_follows_no_redirect() -> None:
+    with serving(lambda connection: connection.wait()) as server, pytest.raises(GatewayTimeout):
+        get_json(server.url, {}, seconds=0.3)
+    moved = message(b"{}", status="302 Found", headers="Location: http://127.0.0.1:1/\r\n")
+    with serving(replies(moved)) as server:
+        assert get_json(server.url, {}, seconds=AMPLE) == Answer(302, {})
     assert server.connections == 1
 
 

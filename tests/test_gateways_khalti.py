@@ -18,6 +18,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 
 from django_tenant_billing.exceptions import CallbackRejected, GatewayRejected, GatewayTimeout, GatewayUnavailable
+from django_tenant_billing.gateways.addresses import is_loopback
 from django_tenant_billing.gateways.base import Checkout, Claim, Order, Outcome, Proof
 from django_tenant_billing.gateways.khalti import (
     HOSTS,
@@ -25,7 +26,6 @@ from django_tenant_billing.gateways.khalti import (
     OUTCOMES,
     PAYMENT_HOSTS,
     KhaltiGateway,
-    is_loopback,
 )
 from tests.servers import CANARY, log, message, places_of, replies, serving, shown
 

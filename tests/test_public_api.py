@@ -123,6 +123,7 @@ def test_the_public_names_are_these(module: ModuleType, names: set[str]) -> None
         "exceptions.QuotaExceeded",
         "payments",
         "gateways.base.Gateway",
+        "gateways.esewa.EsewaGateway",
         "gateways.khalti.KhaltiGateway",
         "testing",
         "urls",

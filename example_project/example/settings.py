@@ -133,10 +133,20 @@ ESEWA_MERCHANT_SECRET = env.str("ESEWA_MERCHANT_SECRET", default="")
 
 # Play money: `manage.py demo` and `manage.py tour` start the simulator and set this.
 if SIMULATOR_URL := env.str("SIMULATOR_URL", default=""):
+    SIMULATOR_URL = SIMULATOR_URL.rstrip("/")
     TENANT_BILLING_ALLOW_SIMULATOR = True
     TENANT_BILLING_GATEWAYS = {
         "khalti": {
             "BACKEND": "django_tenant_billing.gateways.khalti.KhaltiGateway",
-            "OPTIONS": {"secret_key": "simulated_secret_key", "base_url": f"{SIMULATOR_URL.rstrip('/')}/api/v2/"},
-        }
+            "OPTIONS": {"secret_key": "simulated_secret_key", "base_url": f"{SIMULATOR_URL}/api/v2/"},
+        },
+        "esewa": {
+            "BACKEND": "django_tenant_billing.gateways.esewa.EsewaGateway",
+            "OPTIONS": {  # the merchant that everybody may be in eSewa's sandbox
+                "merchant_code": "EPAYTEST",
+                "merchant_secret": "8gBm/:&EnhH.1/q",
+                "form_url": f"{SIMULATOR_URL}/api/epay/main/v2/form",
+                "status_url": f"{SIMULATOR_URL}/api/epay/transaction/status/",
+            },
+        },
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 from urllib.parse import urlencode, urljoin
 
@@ -18,6 +20,7 @@ def play(story: Story, site: str, samir: str, sita: str, payment_log: Callable[[
     _pay(story, site, samir)
     _carry_on(story, site, samir)
     _forge(story, site, sita)
+    _pay_with_esewa(story, site, sita)
     story.step("Every attempt, claim and proof is in the payment log, which nobody can change.")
     story.tell()
     for line in payment_log().splitlines():
@@ -90,3 +93,26 @@ def _forge(story: Story, site: str, token: str) -> None:
     story.step("The gateway knew nothing of it, so Everest Crafts stays on FREE.")
     usage = story.ask("GET", f"{site}/billing/usage/", 200, token=token).json()
     story.expect("the plan", usage["plan"], "FREE")
+
+
+def _pay_with_esewa(story: Story, site: str, token: str) -> None:
+    story.step("She chooses eSewa, which wants a form. The site signs it; her browser can read every field.")
+    started = story.ask("POST", f"{site}/billing/esewa/init/", 200, token=token, body={"plan": "PRO"}).json()
+    form = started["data"]
+
+    story.step("She copies the signature of that form into a return address that says COMPLETE. It covers no status.")
+    copied = ("total_amount", "transaction_uuid", "product_code", "signed_field_names", "signature")
+    forged = {"transaction_code": "MADE-UP", "status": "COMPLETE", **{name: form[name] for name in copied}}
+    data = base64.b64encode(json.dumps(forged).encode()).decode()
+    story.ask("GET", f"{form['success_url']}?{urlencode({'data': data})}", 400, brief=True)
+
+    story.step("So she posts the form to eSewa (here the simulator's) and pays.")
+    opened = story.ask("POST", started["payment_url"], 302, form=form)
+    page_url = urljoin(started["payment_url"], opened.headers["Location"])
+    page = Page(story.ask("GET", page_url, 200).text)
+    paid = story.ask("POST", urljoin(page_url, page.action), 302, form=page.fields | {"action": "pay"})
+
+    story.step("She comes back with data that eSewa signed. Even that only makes the site ask eSewa's server.")
+    returned = story.ask("GET", paid.headers["Location"], 303)
+    result = Page(story.ask("GET", urljoin(site, returned.headers["Location"]), 200).text)
+    story.expect("the headline", result.lines[0], "Payment received")

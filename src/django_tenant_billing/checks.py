@@ -73,15 +73,8 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
 def check_gateways(**_kwargs: Any) -> list[CheckMessage]:
     """Half-set gateways, the mode, the public URL, and what each gateway says of itself."""
     messages: list[CheckMessage] = []
-    flat = [name for name in ("KHALTI_PUBLIC_KEY", "KHALTI_CALLBACK_URL") if getattr(settings, name, None)]
-    if flat and not getattr(settings, "KHALTI_SECRET_KEY", None) and not hasattr(settings, f"{PREFIX}GATEWAYS"):
-        messages.append(
-            Error(
-                f"{' and '.join(flat)} set, but KHALTI_SECRET_KEY is not: Khalti is off.",
-                "Add to .env: KHALTI_SECRET_KEY=... (the live_secret_key of your Khalti dashboard).",
-                id=f"{TAG}.E005",
-            )
-        )
+    if not hasattr(settings, f"{PREFIX}GATEWAYS"):
+        messages.extend(_check_half_set())
     if conf.mode not in ("live", "sandbox"):
         messages.append(
             Error(f"TENANT_BILLING_MODE is {conf.mode!r}.", 'Set it to "live" or "sandbox".', id=f"{TAG}.E006")
@@ -101,6 +94,32 @@ def check_gateways(**_kwargs: Any) -> list[CheckMessage]:
     messages.extend(Error(problem, "docs/settings.md shows the shape.", id=f"{TAG}.E007") for problem in problems)
     if aliases and not settings.DEBUG:
         messages.extend(_check_production())
+    return messages
+
+
+def _check_half_set() -> list[CheckMessage]:
+    """Flat names of a gateway that do not switch it on."""
+    messages: list[CheckMessage] = []
+    flat = [name for name in ("KHALTI_PUBLIC_KEY", "KHALTI_CALLBACK_URL") if getattr(settings, name, None)]
+    if flat and not getattr(settings, "KHALTI_SECRET_KEY", None):
+        messages.append(
+            Error(
+                f"{' and '.join(flat)} set, but KHALTI_SECRET_KEY is not: Khalti is off.",
+                "Add to .env: KHALTI_SECRET_KEY=... (the live_secret_key of your Khalti dashboard).",
+                id=f"{TAG}.E005",
+            )
+        )
+    pair = ("ESEWA_MERCHANT_CODE", "ESEWA_MERCHANT_SECRET")
+    given = [name for name in pair if getattr(settings, name, None)]
+    if len(given) == 1:
+        (missing,) = set(pair) - set(given)
+        messages.append(
+            Error(
+                f"{given[0]} is set, but {missing} is not: eSewa is off.",
+                f"Add to .env: {missing}=... (eSewa gives you both).",
+                id=f"{TAG}.E014",
+            )
+        )
     return messages
 
 

@@ -128,11 +128,9 @@ class Settings:
         explicit = _read("TENANT_BILLING_GATEWAYS", None)
         if explicit is not None:
             return explicit  # type: ignore[no-any-return]
-        secret_key = _read("KHALTI_SECRET_KEY", None)
-        if not secret_key:
-            return {}
-        return {
-            "khalti": {
+        found = {}
+        if secret_key := _read("KHALTI_SECRET_KEY", None):
+            found["khalti"] = {
                 "BACKEND": "django_tenant_billing.gateways.khalti.KhaltiGateway",
                 "OPTIONS": {
                     "secret_key": secret_key,
@@ -140,7 +138,13 @@ class Settings:
                     "callback_url": _read("KHALTI_CALLBACK_URL", "") or "",
                 },
             }
-        }
+        code, secret = _read("ESEWA_MERCHANT_CODE", None), _read("ESEWA_MERCHANT_SECRET", None)
+        if code and secret:
+            found["esewa"] = {
+                "BACKEND": "django_tenant_billing.gateways.esewa.EsewaGateway",
+                "OPTIONS": {"merchant_code": code, "merchant_secret": secret},
+            }
+        return found
 
 
 SETTING_NAMES = frozenset(

@@ -127,9 +127,12 @@ def find(gateway: str, value: str, organization: Model | None = None) -> Payment
 
 def record_claim(gateway: str, claim: Claim, payment: PaymentTransaction | None, *, actor: str = "") -> bool:
     """Log what a browser claims, in a commit of its own; True where it fits the payment it names."""
-    # Ours is no capability, the gateway's own reference is: without one nobody is shown anything.
+    # Our reference is no capability; the gateway's own is, and its signature: without them nobody is shown anything.
     brought = claim.gateway_reference
-    fits = payment is not None and bool(brought) and brought == payment.gateway_reference
+    fits = payment is not None and (
+        (claim.authenticated and claim.reference == payment.reference)
+        or (bool(brought) and brought == payment.gateway_reference)
+    )
     with _Durable("record_claim"):
         log(
             payment,
@@ -138,7 +141,7 @@ def record_claim(gateway: str, claim: Claim, payment: PaymentTransaction | None,
             reference=(claim.reference or "")[:20],
             detail="" if fits else "mismatch" if payment is not None else "unknown_payment",
             actor=actor,
-            data={"status": claim.status, **claim.data},
+            data={"status": claim.status, "authenticated": claim.authenticated, **claim.data},
         )
     return fits
 
@@ -279,13 +282,19 @@ def _open_purchase(organization: Model, quoted: Quote, now: datetime) -> str | N
 
 def _order(payment: PaymentTransaction, base_url: str = "") -> Order:
     """The payment as its gateway needs it; without ``base_url`` for a look-up, which sends nobody anywhere."""
-    path = reverse("tenant_billing:gateway_callback", args=[payment.gateway, payment.reference]) if base_url else ""
+
+    def back(name: str) -> str:
+        path = reverse(f"tenant_billing:gateway_{name}", args=[payment.gateway, payment.reference]) if base_url else ""
+        return base_url + path
+
     return Order(
         reference=payment.reference,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
         description=f"{payment.plan_id} plan",
-        return_url=base_url + path,
+        return_url=back("callback"),
+        success_url=back("success"),
+        failure_url=back("failure"),
         website_url=base_url + "/",
         gateway_reference=payment.gateway_reference,
     )

@@ -75,6 +75,10 @@ HORIZON = CHECK_AFTER[-1]
 STALE_AFTER = timedelta(days=30)
 """After this long a gateway that still says "pending" needs a person."""
 
+NOT_FOUND_AFTER = timedelta(minutes=30)
+NOT_FOUND_APART = timedelta(minutes=10)
+"""How old a payment must be that its gateway does not find to be over, and how far apart two such answers."""
+
 LATE_CHECKS = (timedelta(days=1), timedelta(days=30))
 """How long after it was initiated a failed, canceled or expired payment is looked at once more."""
 

@@ -31,9 +31,15 @@ api_urlpatterns = [
     path("<slug:gateway>/verify/", api.verify, name="gateway_verify"),
 ]
 
+RETURNS = {"callback": callbacks.callback, "success": callbacks.callback, "failure": callbacks.failure}
+
 callback_urlpatterns = [
-    path("<slug:gateway>/callback/", callbacks.callback, name="gateway_callback"),
-    re_path(rf"^(?P<gateway>[-\w]+)/callback/{REFERENCE}/$", callbacks.callback, name="gateway_callback"),
+    url
+    for name, view in RETURNS.items()
+    for url in (
+        path(f"<slug:gateway>/{name}/", view, name=f"gateway_{name}"),
+        re_path(rf"^(?P<gateway>[-\w]+)/{name}/{REFERENCE}/$", view, name=f"gateway_{name}"),
+    )
 ]
 
 urlpatterns = [*page_urlpatterns, *api_urlpatterns, *callback_urlpatterns]

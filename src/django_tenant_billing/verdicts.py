@@ -6,15 +6,26 @@ All reads are of the primary database: a replica may not have the rival that jus
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from django.db import router
 from django.db.models import Q
 
 from .exceptions import NotForSale
 from .gateways.base import Outcome, Proof
-from .models import Activation, PaymentTransaction, Subscription
+from .models import Activation, PaymentEvent, PaymentTransaction, Subscription
 from .models.quotes import quote
-from .states import HORIZON, LATE_CHECKS, OPEN, SOFT_FAILED, STALE_AFTER, PaymentState, next_check
+from .states import (
+    HORIZON,
+    LATE_CHECKS,
+    NOT_FOUND_AFTER,
+    NOT_FOUND_APART,
+    OPEN,
+    SOFT_FAILED,
+    STALE_AFTER,
+    PaymentState,
+    next_check,
+)
 
 S = PaymentState
 
@@ -33,8 +44,22 @@ def judge(payment: PaymentTransaction, proof: Proof, now: datetime) -> tuple[Pay
         return S.REVIEW, "refunded_before_activation"
     if here in SOFT_FAILED:
         return here, payment.detail
+    if proof.outcome is Outcome.NOT_FOUND:
+        return (S.EXPIRED, "not_found") if _really_gone(payment, proof, now) else (here, payment.detail)
     said = S(proof.outcome.value)
     return overdue(payment, said, now) or (said, "" if said in OPEN else "gateway")
+
+
+def _really_gone(payment: PaymentTransaction, proof: Proof, now: datetime) -> bool:
+    """Has a gateway that does not find the payment said so long enough, and nothing else since?
+
+    It also says so before the payer logs in, and for seconds around completion.
+    """
+    events = PaymentEvent.objects.using(router.db_for_write(PaymentEvent)).filter(payment=payment)
+    answers = events.filter(kind=PaymentEvent.Kind.PROOF).order_by("-pk").values_list("detail", "at")
+    *_later, (_detail, first) = takewhile(lambda answer: answer[0] == proof.status, answers)
+    began = payment.initiated_at or payment.created_at
+    return now - began >= NOT_FOUND_AFTER and now - first >= NOT_FOUND_APART
 
 
 def overdue(payment: PaymentTransaction, said: PaymentState, now: datetime) -> tuple[PaymentState, str] | None:
@@ -66,7 +91,7 @@ def next_question(payment: PaymentTransaction, status: PaymentState, now: dateti
 
 def _problem(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
     """Why proved money must wait for a person; empty where it may be applied."""
-    if proof.gateway_reference != payment.gateway_reference:
+    if proof.gateway_reference != (payment.gateway_reference or payment.reference):
         return "reference"
     if proof.amount_minor != payment.amount_minor:
         return "amount"

@@ -54,6 +54,32 @@ def test_an_organization_hits_its_limit_pays_and_carries_on(page: Page, organiza
     look(page, "payments")
 
 
+def to_esewa(page: Page) -> None:
+    page.goto("/billing/checkout/?plan=PRO")
+    page.get_by_role("button", name="Pay NPR 3,900 with eSewa").click()
+    page.get_by_role("button", name="Continue to eSewa").wait_for()
+
+
+def test_a_payer_goes_to_esewa_by_a_button_and_comes_back_on_the_plan(page: Page, organization: Organization) -> None:
+    to_esewa(page)
+    look(page, "handoff")
+    page.get_by_role("button", name="Continue to eSewa").click()
+    look(page, "simulator-esewa")
+    page.get_by_role("button", name="Pay", exact=True).click()
+    assert page.get_by_role("heading").inner_text() == "Payment received"
+    assert "data=" not in page.url
+    assert plan_of(organization) == "PRO"
+
+
+def test_a_payer_who_cancels_at_esewa_sees_it_among_the_payments(page: Page, organization: Organization) -> None:
+    to_esewa(page)
+    page.get_by_role("button", name="Continue to eSewa").click()
+    page.get_by_role("button", name="Cancel").click()
+    assert page.get_by_role("heading").inner_text() == "Payments"
+    assert "canceled" in page.locator("main").inner_text()
+    assert plan_of(organization) == "FREE"
+
+
 def test_a_payer_who_cancels_is_told_that_nothing_was_paid(page: Page, organization: Organization) -> None:
     to_the_wallet(page)
     page.get_by_role("button", name="Cancel").click()

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
 from django.core.checks import CheckMessage
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 
 from ..exceptions import CallbackRejected
 
@@ -26,6 +26,8 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
     REFUNDED = "refunded"
     PARTIALLY_REFUNDED = "partially_refunded"
+    NOT_FOUND = "not_found"
+    """Nothing there by that name: perhaps not yet. Time and a second answer make it final."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,11 @@ class Order:
     return_url: str
     """Absolute, no query, our reference in its path."""
     website_url: str
+    success_url: str = ""
+    """As return_url, for a gateway that sends whoever paid and whoever did not to different places."""
+    failure_url: str = ""
     gateway_reference: str | None = None
-    """What the gateway called this attempt when it was started; None before."""
+    """What the gateway called this attempt when it was started; None before, and where it calls it by our reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +59,7 @@ class Checkout:
     fields: Mapping[str, str] = field(default_factory=dict)
     """Form fields of a POST."""
     gateway_reference: str | None = None
-    """Stored before the payer leaves: later proof is bound to it."""
+    """Stored before the payer leaves: later proof is bound to it. None where the gateway uses our reference."""
     expires_at: datetime | None = None
 
 
@@ -66,6 +71,8 @@ class Claim:
     gateway_reference: str | None
     status: str
     """The claimed status in the gateway's own words."""
+    authenticated: bool = False
+    """Did the gateway sign it? Then whoever brings it comes from there; it settles nothing all the same."""
     data: Mapping[str, str] = field(default_factory=dict)
     """For the log, with payer data masked."""
 
@@ -79,6 +86,7 @@ class Proof:
     """The gateway's own word."""
     amount_minor: int | None
     gateway_reference: str | None
+    """What it calls the attempt that it speaks of: its own reference, or ours where it has none."""
     gateway_transaction_id: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     """The answer, for the log."""
@@ -121,19 +129,24 @@ INVISIBLE = dict.fromkeys(map(ord, "\u00a0\u200c\u200d"))
 """No-break space and the joiners that Nepali words are written with: not printable to Python, yet innocent."""
 
 
-def single_parameters(request: HttpRequest) -> dict[str, str]:
+def single_parameters(query: QueryDict, *, longest: int = MAX_PARAMETER) -> dict[str, str]:
     """The query as plain text. Raises CallbackRejected for repeated, oversized or control-character parameters."""
     parameters = {}
-    for name, values in request.GET.lists():
+    for name, values in query.lists():
         if len(values) != 1:
             raise CallbackRejected(f"The parameter {name[:50]!r} came {len(values)} times.")
         value = values[0]
-        if len(name) > 50 or len(value) > MAX_PARAMETER:
+        if len(name) > 50 or len(value) > longest:
             raise CallbackRejected(f"The parameter {name[:50]!r} is longer than anything a gateway sends.")
         if not (name + value).translate(INVISIBLE).isprintable():
             raise CallbackRejected(f"The parameter {name[:50]!r} has characters that no gateway sends.")
         parameters[name] = value
     return parameters
+
+
+def is_id(value: Any) -> bool:
+    """Can this be kept as the id that a gateway gave?"""
+    return isinstance(value, str) and 0 < len(value) <= 100 and value.isascii() and value.isprintable()
 
 
 def masked(value: str, *, shown: int = 3) -> str:

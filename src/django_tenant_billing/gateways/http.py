@@ -75,9 +75,27 @@ def post_json(url: str, payload: Mapping[str, Any], auth: AuthBase, *, seconds: 
 
     Raises GatewayTimeout when the time is over, GatewayUnavailable for everything else that is not a JSON object.
     """
+    return _ask("POST", url, seconds, json=payload, auth=auth)
+
+
+def get_json(url: str, query: Mapping[str, str], *, seconds: float = TOTAL_SECONDS) -> Answer:
+    """GET a JSON object, without any credential; raises as post_json does."""
+    return _ask("GET", url, seconds, params=query)
+
+
+def read_object(raw: bytes) -> Mapping[str, Any] | None:
+    """One JSON object, read strictly: no duplicate keys, no NaN, numbers with a point kept as text. Else None."""
+    body: Any = None
+    with suppress(ValueError, RecursionError):
+        body = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=str)
+    return body if isinstance(body, dict) else None
+
+
+@sensitive_variables()
+def _ask(method: str, url: str, seconds: float, **content: Any) -> Answer:
     ends = time.monotonic() + seconds
     try:
-        status, body = _exchange(url, payload, auth, seconds)
+        status, body = _exchange(method, url, seconds, content)
     except (requests.RequestException, OSError, ValueError) as error:
         problem = type(error).__name__
         timed_out = isinstance(error, requests.Timeout)
@@ -96,27 +114,27 @@ def post_json(url: str, payload: Mapping[str, Any], auth: AuthBase, *, seconds: 
 
 @sensitive_variables()
 def _exchange(
-    url: str, payload: Mapping[str, Any], auth: AuthBase, seconds: float
+    method: str, url: str, seconds: float, content: Mapping[str, Any]
 ) -> tuple[int, Mapping[str, Any] | None]:
     with _deadline(seconds) as adapter, _Session() as session:
         session.trust_env = False  # no proxies, no .netrc: where secrets go is not for the environment to say
         session.mount("https://", adapter)
         session.mount("http://", adapter)
-        with session.post(
+        with session.request(
+            method,
             url,
-            json=payload,
-            auth=auth,
             headers={"Accept": "application/json"},
             timeout=(min(CONNECT_SECONDS, seconds), seconds),
             allow_redirects=False,
             stream=True,
+            **content,
         ) as response:
             raw = b""
             for chunk in response.iter_content(8192):
                 raw += chunk
                 if len(raw) > MAX_BYTES:
                     raise ValueError("the answer is too large")
-            return response.status_code, _object(raw)
+            return response.status_code, read_object(raw)
 
 
 class _Session(requests.Session):
@@ -184,14 +202,6 @@ def _deadline(seconds: float) -> Iterator[_WatchingAdapter]:
     finally:
         timer.cancel()
         adapter.release()
-
-
-def _object(raw: bytes) -> Mapping[str, Any] | None:
-    """One JSON object, read strictly: no duplicate keys, no NaN, numbers with a point kept as text. Else None."""
-    body: Any = None
-    with suppress(ValueError, RecursionError):
-        body = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=str)
-    return body if isinstance(body, dict) else None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

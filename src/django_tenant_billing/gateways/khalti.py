@@ -6,12 +6,10 @@ webhook: the browser comes back with an unsigned query, and only a lookup proves
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
-from urllib.parse import SplitResult, urlsplit
 
 from django.core.checks import CheckMessage, Error
 from django.http import HttpRequest
@@ -19,7 +17,8 @@ from django.utils.dateparse import parse_datetime
 
 from ..conf import conf
 from ..exceptions import GatewayRejected, GatewayUnavailable
-from .base import Checkout, Claim, Gateway, Order, Outcome, Proof, masked, single_parameters
+from .addresses import is_loopback, split
+from .base import Checkout, Claim, Gateway, Order, Outcome, Proof, is_id, masked, single_parameters
 from .http import Answer, HeaderAuth, Secret, post_json
 
 HOSTS = {"live": "https://khalti.com/api/v2/", "sandbox": "https://dev.khalti.com/api/v2/"}
@@ -80,14 +79,14 @@ class KhaltiGateway(Gateway):
         if answer.http_status == 400:
             raise GatewayRejected("Khalti refused to start this payment.", _reasons(answer.body))
         pidx, url = answer.body.get("pidx"), answer.body.get("payment_url")
-        if answer.http_status != 200 or not _is_id(pidx) or not isinstance(url, str):
+        if answer.http_status != 200 or not is_id(pidx) or not isinstance(url, str):
             raise GatewayUnavailable(f"Khalti answered initiate with HTTP {answer.http_status} and no payment link.")
         self._trust_payment_url(url)
         return Checkout(method="GET", url=url, gateway_reference=pidx, expires_at=_moment(answer.body))
 
     def read_callback(self, request: HttpRequest) -> Claim:
         """The query of the return URL, unsigned: a claim, whatever it says."""
-        parameters = single_parameters(request)
+        parameters = single_parameters(request.GET)
         shown = {"status", "pidx", "transaction_id", "amount"}
         data = {name: value for name, value in parameters.items() if name in shown}
         if "mobile" in parameters:
@@ -113,8 +112,8 @@ class KhaltiGateway(Gateway):
             outcome=outcome,
             status=str(status),
             amount_minor=amount if type(amount) is int else None,
-            gateway_reference=pidx if _is_id(pidx) else None,
-            gateway_transaction_id=transaction_id if _is_id(transaction_id) else None,
+            gateway_reference=pidx if is_id(pidx) else None,
+            gateway_transaction_id=transaction_id if is_id(transaction_id) else None,
             data={
                 name: body[name]
                 for name in ("pidx", "total_amount", "status", "transaction_id", "fee", "refunded")
@@ -128,7 +127,7 @@ class KhaltiGateway(Gateway):
             messages.append(
                 Error("Khalti has no secret_key.", "Add to .env: KHALTI_SECRET_KEY=...", id="tenant_billing.E011")
             )
-        parts = _split(self.base_url)
+        parts = split(self.base_url)
         other = {"live": "sandbox", "sandbox": "live"}.get(conf.mode, "")
         if is_loopback(parts.hostname):
             if not conf.allow_simulator:
@@ -150,7 +149,7 @@ class KhaltiGateway(Gateway):
         return messages
 
     def _post(self, path: str, payload: Mapping[str, Any]) -> Answer:
-        if is_loopback(_split(self.base_url).hostname) and not conf.allow_simulator:
+        if is_loopback(split(self.base_url).hostname) and not conf.allow_simulator:
             raise GatewayUnavailable(
                 "Khalti's base_url is this machine, and TENANT_BILLING_ALLOW_SIMULATOR is not set."
             )
@@ -162,33 +161,11 @@ class KhaltiGateway(Gateway):
     def _trust_payment_url(self, url: str) -> None:
         """Raise GatewayUnavailable unless the payer would land at Khalti, or at our own simulator."""
         # urlsplit drops line breaks and leading spaces; the payer's browser gets the text as it came.
-        parts, base = _split(url if re.fullmatch(r"[!-~]+", url) else ""), _split(self.base_url)
+        parts, base = split(url if re.fullmatch(r"[!-~]+", url) else ""), split(self.base_url)
         genuine = parts.scheme == "https" and parts.netloc == PAYMENT_HOSTS.get(conf.mode)
         simulated = is_loopback(base.hostname) and (parts.scheme, parts.netloc) == (base.scheme, base.netloc)
         if not genuine and not simulated:
             raise GatewayUnavailable("Khalti answered initiate with a payment link to an unexpected host.")
-
-
-def is_loopback(host: str | None) -> bool:
-    """Is this host name or address the machine itself?"""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def _split(url: str) -> SplitResult:
-    """The parts of a URL; of the empty one where this is none, such as ``https://[``."""
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 100 and value.isascii() and value.isprintable()
 
 
 def _moment(body: Mapping[str, Any]) -> datetime | None:

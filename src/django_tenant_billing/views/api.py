@@ -16,7 +16,7 @@ from ..subscriptions import subscription_of, usage_of
 from .endpoints import BadBody, body_of, chosen, endpoint, refused, text_in
 from .shared import actor_of, base_url, begins_later, moment_json, non_atomic, payment_json, subscription_json
 
-NAMES = ("reference", "payment_id", "pidx", "transaction_id")
+NAMES = ("reference", "payment_id", "pidx", "transaction_id", "transaction_uuid")
 """What a client may call a payment in ``verify``: they are the same thing to us."""
 
 

@@ -14,7 +14,9 @@ from django.views.decorators.http import require_GET
 
 from .. import payments
 from ..exceptions import CallbackRejected, GatewayNotConfigured
+from ..gateways.base import Claim
 from ..gateways.registry import gateway_aliases, get_gateway
+from ..models import PaymentTransaction
 from .pages import not_found
 from .shared import actor_of, non_atomic, result_url, see_other
 
@@ -29,8 +31,8 @@ logger = logging.getLogger("tenant_billing")
 def callback(request: HttpRequest, gateway: str, reference: str | None = None) -> HttpResponse:
     """Needs no cookie and believes nothing: whatever the query says, only the gateway's own answer settles.
 
-    A browser that brings the gateway's own reference is shown how the payment stands. Anybody else learns nothing:
-    our reference is no capability.
+    A browser that brings the gateway's own reference, or its signature, is shown how the payment stands. Anybody else
+    learns nothing: our reference is no capability.
     """
     if gateway not in gateway_aliases():
         raise Http404
@@ -44,10 +46,38 @@ def callback(request: HttpRequest, gateway: str, reference: str | None = None) -
         payments.record_rejected(gateway, reference or "", str(error), actor=actor_of(request))
         logger.error("%s", error)
         return see_other(reverse("tenant_billing:payments"))
+    payment, fits = _ask(request, gateway, reference, claim)
+    if payment is None:
+        return not_found(request, _("There is no such payment."))
+    return see_other(result_url(payment) if fits else reverse("tenant_billing:payments"))
+
+
+@never_cache
+@csrf_exempt
+@login_not_required
+@non_atomic
+@require_GET
+def failure(request: HttpRequest, gateway: str, reference: str | None = None) -> HttpResponse:
+    """Where a gateway sends whoever did not pay, or paid and was not told yet. It makes us ask, and fails no payment.
+
+    What comes with such a browser is documented nowhere; whatever it is, its payer is shown a page.
+    """
+    if gateway not in gateway_aliases():
+        raise Http404
+    claim = Claim(reference=None, gateway_reference=None, status="")
+    try:
+        claim = get_gateway(gateway).read_callback(request)
+    except (CallbackRejected, GatewayNotConfigured) as error:
+        payments.record_rejected(gateway, reference or "", str(error), actor=actor_of(request))
+    payment, fits = _ask(request, gateway, reference, claim)
+    return see_other(result_url(payment) if payment and fits else reverse("tenant_billing:payments"))
+
+
+def _ask(
+    request: HttpRequest, gateway: str, reference: str | None, claim: Claim
+) -> tuple[PaymentTransaction | None, bool]:
+    """Log the claim and ask the gateway about the payment it names: how that stands now, and whether the claim fits."""
     named = reference or claim.reference or ""
     payment = payments.find(gateway, named) if named else None
     fits = payments.record_claim(gateway, claim, payment, actor=actor_of(request))
-    if payment is None:
-        return not_found(request, _("There is no such payment."))
-    payment = payments.settle(payment, actor="callback")
-    return see_other(result_url(payment) if fits else reverse("tenant_billing:payments"))
+    return payment and payments.settle(payment, actor="callback"), fits

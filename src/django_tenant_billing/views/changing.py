@@ -23,6 +23,7 @@ from ..subscriptions import may_schedule, preview
 from .acts import ACTS
 from .pages import configured, overview_page, plans_page
 from .shared import actor_of, base_url, non_atomic, see_other
+from .wallets import send_payer
 
 
 @never_cache
@@ -64,7 +65,7 @@ def _pay(request: HttpRequest, organization: Model) -> HttpResponse:
         text = _("Choose how you want to pay.")
         return _checkout_page(request, organization, plan, term, error=text, status=HTTPStatus.BAD_REQUEST)
     try:
-        _payment, sent = payments.start(
+        payment, sent = payments.start(
             organization, plan, alias, base_url=base_url(request), price=term, actor=actor_of(request)
         )
     except NotForSale as error:
@@ -74,7 +75,7 @@ def _pay(request: HttpRequest, organization: Model) -> HttpResponse:
     except (GatewayUnavailable, GatewayRejected):
         status, text = HTTPStatus.BAD_GATEWAY, _("%(gateway)s cannot take this payment now.")
     else:
-        return see_other(sent.url)
+        return send_payer(request, payment, gateway, sent)
     text = f"{text % {'gateway': gateway.label}} {_('Nothing was charged. Try again in a minute.')}"
     return _checkout_page(request, organization, plan, term, error=text, status=status)
 

@@ -6,14 +6,21 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from .server import DEFAULT_KEYS, Server
+from .server import DEFAULT_KEYS, DEFAULT_MERCHANTS, Server
+
+
+def _merchant(text: str) -> tuple[str, str]:
+    code, _, secret = text.partition(":")
+    if not code or not secret:
+        raise argparse.ArgumentTypeError("write it as CODE:SECRET")
+    return code, secret
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m django_tenant_billing.contrib.simulator",
-        description="Stand in for Khalti on this machine. Everything is kept in memory and forgotten on exit.",
+        description="Stand in for Khalti and eSewa on this machine. All is kept in memory and forgotten on exit.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8001, help="0 picks a free one (default: %(default)s)")
@@ -23,10 +30,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="KEY",
         help=f"a merchant's secret key; repeat it for several merchants (default: {DEFAULT_KEYS[0]})",
     )
+    parser.add_argument(
+        "--esewa-merchant",
+        action="append",
+        type=_merchant,
+        metavar="CODE:SECRET",
+        help="a merchant's product code and secret; repeat it for several (default: eSewa's public test merchant)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same ids (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
-        server = Server(options.host, options.port, keys=options.khalti_key or DEFAULT_KEYS, seed=options.seed)
+        server = Server(
+            options.host,
+            options.port,
+            keys=options.khalti_key or DEFAULT_KEYS,
+            merchants=dict(options.esewa_merchant or DEFAULT_MERCHANTS),
+            seed=options.seed,
+        )
     except (OSError, OverflowError, ValueError) as error:
         parser.error(f"cannot listen on {options.host}, port {options.port}: {error}")
 

@@ -2,14 +2,19 @@
 
 POST /control/khalti/  {"pidx": "...", "action": "pay" | "cancel" | "pending" | "close_tab" | "expire"}
 POST /control/khalti/  {"pidx": "...", "set": {"total_amount": 500, "status": "Completed"}}
+POST /control/esewa/   {"transaction_uuid": "...", "action": ... | "ambiguous"} or "set", as above; where it is not of
+                       the first merchant, with its "product_code"
+POST /control/esewa/   {"amounts": "text" | "number" | "commas"}
 POST /control/faults/  {"fault": {"mode": "down" | "silent" | "html" | "500", "times": 2}}
-GET  /control/ledger/
+GET  /control/ledger/, /control/esewa/ledger/
 """
 
 import threading
 from enum import StrEnum
 from http import HTTPStatus
 
+from . import esewa_payment
+from .esewa import Esewa
 from .khalti import Khalti
 from .khalti_payment import Act
 from .wire import Answer, RequestError, json_answer
@@ -76,6 +81,52 @@ def ledger(khalti: Khalti) -> Answer:
             }
             for payment in khalti.ledger()
         ]
+    )
+
+
+def steer_esewa(esewa: Esewa, request: dict[str, object]) -> Answer:
+    """As steer, for eSewa; or choose how amounts are written on the way back."""
+    match request:
+        case {"amounts": str(amounts), **rest} if amounts in list(esewa_payment.Amounts) and not rest:
+            esewa.amounts = esewa_payment.Amounts(amounts)
+            return json_answer({"amounts": amounts})
+        case {"transaction_uuid": str(uuid), "action": str(action), **rest} if action in list(esewa_payment.Act):
+            decision = esewa.decide(_esewa_payment(esewa, uuid, rest).booking, esewa_payment.Act(action))
+            body = {"status": decision.payment.status, "redirect_url": decision.redirect_url}
+            return json_answer(body, HTTPStatus.OK if decision.accepted else HTTPStatus.CONFLICT)
+        case {"transaction_uuid": str(uuid), "set": dict(changes), **rest}:
+            return json_answer(esewa.tamper(_esewa_payment(esewa, uuid, rest).booking, changes))
+    raise _bad_esewa_request()
+
+
+def esewa_ledger(esewa: Esewa) -> Answer:
+    """As ledger, for eSewa."""
+    return json_answer(
+        [
+            {
+                "product_code": payment.product_code,
+                "transaction_uuid": payment.transaction_uuid,
+                "total_amount": float(payment.total_amount),
+                "status": payment.status,
+                "ref_id": payment.ref_id,
+                "captured": payment.captured,
+            }
+            for payment in esewa.ledger()
+        ]
+    )
+
+
+def _esewa_payment(esewa: Esewa, uuid: str, rest: dict[str, object]) -> esewa_payment.Payment:
+    code = rest.pop("product_code", None)
+    if rest or not isinstance(code, str | None):
+        raise _bad_esewa_request()
+    return esewa.find_named(uuid, code)
+
+
+def _bad_esewa_request() -> RequestError:
+    acts, amounts = ", ".join(esewa_payment.Act), ", ".join(esewa_payment.Amounts)
+    return _bad_request(
+        f"Expected a transaction_uuid and either an action ({acts}) or fields to set; or amounts ({amounts})."
     )
 
 

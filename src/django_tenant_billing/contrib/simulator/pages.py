@@ -49,29 +49,31 @@ OVER = {
 
 def home(payments: int) -> str:
     """Tell whoever opens the printed address what runs here."""
-    return _page(
+    return page(
         "The simulator is running",
-        "<p>Send your site's Khalti requests to <code>/api/v2/</code> at this address.</p>"
-        f'<p>Payments so far: {payments}. The whole list is the <a href="/control/ledger/">ledger</a> (JSON).</p>',
+        "<p>Send your site's Khalti requests to <code>/api/v2/</code> at this address, its eSewa forms to "
+        "<code>/api/epay/main/v2/form</code> and its questions to <code>/api/epay/transaction/status/</code>.</p>"
+        f"<p>Payments so far: {payments}. All of them, as JSON: "
+        '<a href="/control/ledger/">Khalti</a>, <a href="/control/esewa/ledger/">eSewa</a>.</p>',
     )
 
 
 def pay(payment: Payment, *, payer: str = PAYERS[0], mpin: str = MPIN, otp: str = OTP, error: str | None = None) -> str:
     """Let the payer decide; everything is filled in, so that one click pays."""
     alert = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
-    return _page(
+    return page(
         "Pay with Khalti",
-        f"""{_summary(payment)}{alert}
+        f"""{summary(payment.purchase_order_name, payment.amount)}{alert}
 <form method="post" action="/khalti/pay/" autocomplete="off">
 <input type="hidden" name="pidx" value="{escape(payment.pidx)}">
-{_input("Khalti ID", "payer", payer)}
-{_input("MPIN", "mpin", mpin)}
-{_input("OTP", "otp", otp)}
+{field("Khalti ID", "payer", payer)}
+{field("MPIN", "mpin", mpin)}
+{field("OTP", "otp", otp)}
 <button class="pay" name="action" value="pay">Pay</button>
 <div class="choices">
-{_choice("cancel", "Cancel", "Nothing is paid, and you return to the merchant.")}
-{_choice("pending", "Leave pending", "You return while Khalti has not decided yet.")}
-{_choice("close_tab", "Close tab", "Paid, but the tab was closed: the merchant never sees you return.")}
+{choice("cancel", "Cancel", "Nothing is paid, and you return to the merchant.")}
+{choice("pending", "Leave pending", "You return while Khalti has not decided yet.")}
+{choice("close_tab", "Close tab", "Paid, but the tab was closed: the merchant never sees you return.")}
 </div>
 </form>""",
     )
@@ -79,18 +81,21 @@ def pay(payment: Payment, *, payer: str = PAYERS[0], mpin: str = MPIN, otp: str 
 
 def over(payment: Payment) -> str:
     """Say that a payment can no longer be decided."""
-    return _page(OVER[payment.status], f"{_summary(payment)}<p>Nothing was changed. You can leave this page.</p>")
+    return page(
+        OVER[payment.status],
+        f"{summary(payment.purchase_order_name, payment.amount)}<p>Nothing was changed. You can leave this page.</p>",
+    )
 
 
 def tab_closed(payment: Payment) -> str:
     """Stand for the tab that is no longer there."""
     text = "Paid. Think of this tab as closed: you were not sent back, and the merchant has to ask Khalti."
-    return _page("The tab is closed now", f"{_summary(payment)}<p>{text}</p>")
+    return page("The tab is closed now", f"{summary(payment.purchase_order_name, payment.amount)}<p>{text}</p>")
 
 
 def unknown() -> str:
     """Say that there is no such payment."""
-    return _page("No such payment", "<p>The simulator forgets everything when it stops. Start the payment again.</p>")
+    return page("No such payment", "<p>The simulator forgets everything when it stops. Start the payment again.</p>")
 
 
 def rupees(paisa: int) -> str:
@@ -105,7 +110,8 @@ def rupees(paisa: int) -> str:
     return f"Rs {','.join(groups)}.{fraction:02}"
 
 
-def _page(title: str, content: str) -> str:
+def page(title: str, content: str) -> str:
+    """One whole page."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -126,19 +132,22 @@ def _page(title: str, content: str) -> str:
 """
 
 
-def _summary(payment: Payment) -> str:
+def summary(order: str, paisa: int) -> str:
+    """Say what is paid for, and how much."""
     return f"""<dl>
-<dt>Order</dt><dd>{escape(payment.purchase_order_name)}</dd>
-<dt>Amount</dt><dd class="amount">{rupees(payment.amount)}</dd>
+<dt>Order</dt><dd>{escape(order)}</dd>
+<dt>Amount</dt><dd class="amount">{rupees(paisa)}</dd>
 </dl>
 """
 
 
-def _input(label: str, name: str, value: str) -> str:
-    return f'<label>{label}<input name="{name}" value="{escape(value)}" inputmode="numeric"></label>'
+def field(label: str, name: str, value: str, *, mode: str = "numeric") -> str:
+    """One line to fill in."""
+    return f'<label>{label}<input name="{name}" value="{escape(value)}" inputmode="{mode}"></label>'
 
 
-def _choice(action: str, label: str, meaning: str) -> str:
+def choice(action: str, label: str, meaning: str) -> str:
+    """One button, and what it does."""
     return (
         f'<button name="action" value="{action}" aria-describedby="{action}-meaning">{label}</button>\n'
         f'<p id="{action}-meaning">{meaning}</p>'

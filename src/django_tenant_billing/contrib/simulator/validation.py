@@ -46,7 +46,7 @@ class Fields:
     def url(self, name: str) -> str:
         """Return an absolute HTTP URL."""
         text = self.text(name)
-        if name not in self.errors and not _is_url(text):
+        if name not in self.errors and not is_url(text):
             self.errors[name] = ["Enter a valid URL."]
         return text
 
@@ -76,7 +76,8 @@ class Fields:
             raise RequestError(HTTPStatus.BAD_REQUEST, {**self.errors, "error_key": "validation_error"})
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
+    """Tell whether this is an absolute HTTP URL that can go into a Location header."""
     try:
         parts = urlsplit(text)
         return bool(URL.fullmatch(text) and parts.hostname and parts.port != 0)
