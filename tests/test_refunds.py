@@ -184,7 +184,12 @@ def test_a_cancellation_stays_where_something_is_left_to_be_canceled(sold: Organ
     order=st.permutations(range(4)),
     waits=st.lists(st.integers(0, 30), min_size=4, max_size=4),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], phases=[Phase.explicit, Phase.generate])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.generate],
+)
 def test_nothing_is_left_of_payments_that_all_went_back(
     sold: Organization, steps: list[tuple[int, str]], order: list[int], waits: list[int]
 ) -> None:
