@@ -38,6 +38,7 @@ from django_tenant_billing.models import (
     SubscriptionEvent,
 )
 from django_tenant_billing.models.log import short
+from django_tenant_billing.payments import door, settling
 from django_tenant_billing.states import CHECK_AFTER, PaymentState
 from django_tenant_billing.testing import subscribe
 from tests.folding import assert_log_folds_to_state
@@ -538,7 +539,7 @@ def test_a_proof_for_a_payment_that_is_over_is_logged_and_changes_nothing(
     pay(simulator, payment)
     payments.settle(payment)
     late = Proof(outcome=Outcome.CANCELED, status="User canceled", amount_minor=None, gateway_reference=None)
-    assert payments._apply(payment, late, "late").status == "paid"
+    assert settling._apply(payment, late, "late").status == "paid"
     assert kinds(payment)[-1] == "proof:User canceled"
 
 
@@ -549,7 +550,7 @@ def test_the_horizon_expires_what_nobody_paid_and_keeps_asking_about_what_is_pen
     for payment, said in ((unpaid, Outcome.INITIATED), (pending, Outcome.PENDING)):
         proof = Proof(outcome=said, status=said.value, amount_minor=None, gateway_reference=payment.gateway_reference)
         with clock.moved(timedelta(days=7, minutes=1)):
-            payments._apply(payment, proof, "test")
+            settling._apply(payment, proof, "test")
             payment.refresh_from_db()
     assert (unpaid.status, unpaid.detail) == ("expired", "horizon")
     assert unpaid.initiated_at is not None
@@ -597,7 +598,7 @@ def test_the_transition_table_is_the_only_way(simulator: Server, organization: O
     pay(simulator, payment)
     payment = payments.settle(payment)
     with pytest.raises(IllegalTransition, match="'paid' to 'failed'"):
-        payments._move(payment, PaymentState.FAILED)
+        door.move(payment, PaymentState.FAILED)
     payment.refresh_from_db()
     assert payment.status == "paid"
 

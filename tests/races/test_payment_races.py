@@ -14,6 +14,7 @@ from django_tenant_billing import payments
 from django_tenant_billing.gateways.base import Outcome
 from django_tenant_billing.gateways.registry import get_gateway
 from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction, Subscription
+from django_tenant_billing.payments import door
 from django_tenant_billing.periods import Interval
 from tests.folding import assert_log_folds_to_state
 from tests.quota_tools import put_on
@@ -74,7 +75,7 @@ def test_the_same_callback_delivered_at_once_activates_once(
 def naive_settle(payment: PaymentTransaction, looked: Callable[[], object], _index: int) -> int:
     """What a hurried developer writes: ask, look whether it was done, do it."""
     payment = PaymentTransaction.objects.get(pk=payment.pk)
-    proof = get_gateway("khalti").look_up(payments._order(payment))
+    proof = get_gateway("khalti").look_up(door.order_of(payment))
     looked()
     if proof.outcome is Outcome.SUCCEEDED and payment.status != "paid":
         subscription = Subscription.objects.get(organization=owner(payment))

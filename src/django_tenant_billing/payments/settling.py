@@ -1,0 +1,143 @@
+"""What a browser claims, and what the gateway's server answers when it is asked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from django.db import transaction
+from django.db.models import Model, Q
+
+from .. import clock, signals
+from ..exceptions import GatewayError
+from ..gateways.base import Claim, Proof
+from ..gateways.registry import get_gateway
+from ..models import PaymentTransaction
+from ..states import OPEN, SOFT_FAILED, UNANSWERED_RETRIES, PaymentState
+from ..verdicts import judge, next_question, overdue
+from .door import Durable, Kind, S, locked, log, move, order_of, payments, using
+
+LEASE = timedelta(seconds=60)
+"""How long one worker may take to ask, by the database's clock. A killed worker's lease simply ends."""
+
+RETRY = timedelta(minutes=1)
+
+
+def find(gateway: str, value: str, organization: Model | None = None) -> PaymentTransaction | None:
+    """The payment that our reference, or the gateway's, or its transaction id names; of one organization, if given.
+
+    Compared to the letter: a database may not tell upper from lower case.
+    """
+    named = Q(reference=value) | Q(gateway_reference=value) | Q(gateway_transaction_id=value)
+    found = payments().filter(named, gateway=gateway)
+    if organization is not None:
+        found = found.filter(organization_id=organization.pk)
+    return next(
+        (p for p in found if value in (p.reference, p.gateway_reference, p.gateway_transaction_id)),
+        None,
+    )
+
+
+def record_claim(gateway: str, claim: Claim, payment: PaymentTransaction | None, *, actor: str = "") -> bool:
+    """Log what a browser claims, in a commit of its own; True where it fits the payment it names."""
+    # Our reference is no capability; the gateway's own is, and its signature: without them nobody is shown anything.
+    brought = claim.gateway_reference
+    fits = payment is not None and (
+        (claim.authenticated and claim.reference == payment.reference)
+        or (bool(brought) and brought == payment.gateway_reference)
+    )
+    with Durable("record_claim"):
+        log(
+            payment,
+            Kind.CLAIM,
+            gateway=gateway,
+            reference=(claim.reference or "")[:20],
+            detail="" if fits else "mismatch" if payment is not None else "unknown_payment",
+            actor=actor,
+            data={"status": claim.status, "authenticated": claim.authenticated, **claim.data},
+        )
+    return fits
+
+
+def record_rejected(gateway: str, reference: str, problem: str, *, actor: str = "") -> None:
+    """Log a callback that could not even be read as a claim."""
+    with Durable("record_rejected"):
+        log(None, Kind.REFUSED, gateway=gateway, reference=reference[:20], detail=problem, actor=actor)
+
+
+def settle(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransaction:
+    """Ask the gateway about this payment and apply the answer; the payment as it stands afterwards.
+
+    Safe to call at any time, any number of times, by anybody. Without an answer, or while another worker asks, nothing
+    changes but the time of the next question. Raises InsideTransaction.
+    """
+    with Durable("settle"):
+        leased = (
+            payments()
+            .filter(pk=payment.pk, status__in=OPEN | SOFT_FAILED)
+            .exclude(gateway_reference=None, initiated_at=None)
+            .filter(Q(leased_until=None) | Q(leased_until__lt=clock.DatabaseNow()))
+            .update(leased_until=clock.DatabaseNow() + LEASE)
+        )
+        payment = payments().get(pk=payment.pk)
+        if leased:
+            log(payment, Kind.ASKED, actor=actor)
+        elif payment.status == S.PAID:
+            payment.activate_plan()
+    if not leased:
+        return payment
+    try:
+        proof = get_gateway(payment.gateway).look_up(order_of(payment))
+    except GatewayError as error:
+        return _unanswered(payment, error, actor)
+    return _apply(payment, proof, actor)
+
+
+def _apply(payment: PaymentTransaction, proof: Proof, actor: str) -> PaymentTransaction:
+    """The one commit: lock, test the table, save, log, activate."""
+    now = clock.now()
+    with Durable("settle"):
+        payment = locked(payment)
+        log(payment, Kind.PROOF, detail=proof.status, actor=actor, data=proof.data)
+        payment.leased_until, payment.unanswered = None, 0
+        target, detail = judge(payment, proof, now)
+        payment.next_check_at = next_question(payment, target, now)
+        saved: tuple[str, ...] = ("leased_until", "unanswered", "next_check_at")
+        if target in (S.PAID, S.REVIEW):
+            if detail != "transaction_reused":
+                payment.gateway_transaction_id = proof.gateway_transaction_id
+            payment.paid_at = now if target == S.PAID else None
+            saved += ("gateway_transaction_id", "paid_at")
+        if target == payment.status:
+            payment.save(update_fields=[*saved, "updated_at"])
+        else:
+            move(payment, target, detail=detail, actor=actor, save=saved)
+        if target == S.PAID:
+            payment.activate_plan()
+        if target == S.REVIEW:
+            review = partial(signals.payment_needs_review.send_robust, sender=PaymentTransaction, payment=payment)
+            transaction.on_commit(review, using=using(), robust=True)
+    return payment
+
+
+def _unanswered(payment: PaymentTransaction, error: GatewayError, actor: str) -> PaymentTransaction:
+    """No usable answer is not a failure: note it and ask again, soon at first, then by the schedule."""
+    now = clock.now()
+    with Durable("settle"):
+        payment = locked(payment)
+        log(payment, Kind.NO_ANSWER, detail=type(error).__name__, actor=actor, data={"error": str(error)})
+        payment.leased_until = None
+        payment.unanswered += 1
+        here = PaymentState(payment.status)
+        target, reason = (overdue(payment, here, now) if here in OPEN else None) or (here, "")
+        if target in OPEN and payment.unanswered < UNANSWERED_RETRIES:
+            payment.next_check_at = now + RETRY
+        else:
+            payment.unanswered = 0
+            payment.next_check_at = next_question(payment, target, now)
+        saved = ("leased_until", "unanswered", "next_check_at")
+        if target == here:
+            payment.save(update_fields=[*saved, "updated_at"])
+        else:
+            move(payment, target, detail=reason, actor=actor, save=saved)
+    return payment

@@ -1,0 +1,98 @@
+"""Beginning an attempt to pay."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Model
+
+from .. import clock
+from ..exceptions import GatewayRejected, GatewayUnavailable, NotForSale
+from ..gateways.base import Checkout
+from ..gateways.registry import get_gateway
+from ..models import Activation, PaymentTransaction, PlanPrice, Subscription
+from ..models.payments import new_purchase, new_reference
+from ..models.quotes import Quote, price_of, quote, terms_of
+from ..organizations import name_of
+from ..states import HORIZON, next_check
+from .door import Durable, Kind, S, locked, log, move, order_of, payments, using
+
+
+def start(
+    organization: Model,
+    plan: str,
+    gateway: str,
+    *,
+    base_url: str,
+    price: PlanPrice | str | None = None,
+    actor: str = "",
+) -> tuple[PaymentTransaction, Checkout]:
+    """Begin an attempt to pay for a plan, at its default price or at another one, which may be named by its term
+    (``"year"``); the payer is then sent to the returned Checkout.
+
+    The amount is what credit leaves to be paid. The gateway's reference is committed before this returns. Raises
+    NotForSale, GatewayNotConfigured, GatewayRejected, GatewayUnavailable, InsideTransaction.
+    """
+    asked = get_gateway(gateway)
+    sold = price_of(plan, price)
+    if sold.currency not in asked.currencies:
+        raise NotForSale(plan, f"{asked.label} does not take {sold.currency}")
+    now = clock.now()
+    with Durable("start"):
+        # One at a time for each organization: two tabs that pay for the same thing share one purchase.
+        subscription = Subscription.objects.lock(organization.pk, now)
+        quoted = quote(subscription, terms_of(sold), now).at_least(asked.minimum_minor)
+        if quoted.due_minor == 0:
+            raise NotForSale(plan, "the organization has credit for all of it, so nothing has to be paid")
+        payment = PaymentTransaction(
+            organization_id=organization.pk,
+            organization_key=str(organization.pk),
+            organization_name=name_of(organization),
+            reference=new_reference(),
+            purchase=_open_purchase(organization, quoted, now) or new_purchase(),
+            gateway=gateway,
+            plan_id=sold.plan_id,
+            amount_minor=quoted.due_minor,
+            credit_minor=quoted.spent_minor,
+            currency=sold.currency,
+            interval=sold.interval,
+            interval_count=sold.interval_count,
+            status=S.CREATED,
+            actor=actor[:200],
+            created_at=now,
+        )
+        payment.save(force_insert=True)
+        log(payment, Kind.STARTED, to=S.CREATED, actor=actor, data={"plan": plan, "amount_minor": quoted.due_minor})
+    try:
+        checkout = asked.start_checkout(order_of(payment, base_url))
+    except (GatewayRejected, GatewayUnavailable) as error:
+        refused = isinstance(error, GatewayRejected)
+        with Durable("start"):
+            detail = "initiate_failed" if refused else "initiate_unknown"
+            data = error.reasons if isinstance(error, GatewayRejected) else {"error": str(error)}
+            move(locked(payment), S.FAILED, detail=detail, actor=actor, data=data)
+        raise
+    with Durable("start"):
+        payment = locked(payment)
+        payment.gateway_reference = checkout.gateway_reference
+        payment.initiated_at = clock.now()
+        payment.next_check_at = next_check(payment.initiated_at, payment.initiated_at)
+        move(payment, S.INITIATED, actor=actor, save=("gateway_reference", "initiated_at", "next_check_at"))
+    return payment, checkout
+
+
+def _open_purchase(organization: Model, quoted: Quote, now: datetime) -> str | None:
+    """The purchase that an earlier, unfinished attempt for the same thing belongs to."""
+    same = payments().filter(
+        organization_id=organization.pk,
+        plan_id=quoted.terms.plan,
+        amount_minor=quoted.due_minor,
+        currency=quoted.terms.currency,
+        interval=quoted.terms.interval,
+        interval_count=quoted.terms.intervals,
+        created_at__gt=now - HORIZON,
+    )
+    latest = same.order_by("-created_at", "-pk").first()
+    if latest is None or Activation.objects.using(using()).filter(purchase=latest.purchase).exists():
+        return None
+    return latest.purchase
