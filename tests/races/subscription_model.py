@@ -100,11 +100,14 @@ class Account:
         return self.later(self.end, days=GRACE[self.scheduled or self.line[-1].plan])
 
     def plan_at(self, moment: datetime) -> str:
-        for span in self.line:
-            if span.holds(moment):
-                return span.plan
-        assert self.grace_end is not None
-        return (self.scheduled or self.line[-1].plan) if moment < self.grace_end else "FREE"
+        return self.plans_at([moment])[0]
+
+    def plans_at(self, moments: list[datetime]) -> list[str]:
+        late, after = self.grace_end, self.scheduled or self.line[-1].plan
+        return [
+            next((span.plan for span in self.line if span.holds(moment)), after if late and moment < late else "FREE")
+            for moment in moments
+        ]
 
     def state(self, now: datetime) -> str:
         if self.end is None or now < self.end:
