@@ -109,6 +109,11 @@ class SubscriptionMachine(RuleBasedStateMachine):
 
         self.paid += self.both(pay, lambda: self.account.buy(*sale, self.now)) or 0
 
+    @rule(days=st.integers(1, 40), sale=sales)
+    def pay_some_days_later(self, days: int, sale: tuple[str, int]) -> None:
+        self.pass_until(self.now + timedelta(days=days))
+        self.pay(sale)
+
     @rule(sale=sales)
     def buy_with_credit(self, sale: tuple[str, int]) -> None:
         if self.account.on_trial(self.now) and sale[0] != "PRO":
