@@ -136,13 +136,47 @@ def test_given_days_follow_what_was_paid_and_move_what_comes_after(sold: Organiz
         subscriptions.extend(sold, 3, actor="anna", reason="an outage")
     later.refresh_from_db()
     assert (later.starts_at, later.ends_at) == (on(3, 3), on(3, 4))
-    assert (row().period_end, row().next_period_end, row().anchor) == (on(3, 3), on(3, 4), on(3, 4))
+    assert (row().period_end, row().next_period_end, row().anchor) == (on(3, 3), on(3, 4), on(3, 3))
     assert pay(sold, "BASIC", on(12, 2)).ends_at == on(3, 5)
     with at(on(6, 5)), pytest.raises(NotPossible, match="no end to move"):
         subscriptions.extend(sold, 1, actor="anna", reason="too late")
     for days, actor in ((0, "anna"), (True, "anna"), (1, " ")):
         with pytest.raises(ValueError, match=r"whole number|reason and an actor"):
             subscriptions.extend(sold, days, actor=actor, reason="why not")
+
+
+def test_a_gift_without_an_end_that_gets_one_makes_credit_of_the_paid_days_it_cuts_off(sold: Organization) -> None:
+    paid = pay(sold, "PRO", START)
+    with at(on(2, 2)):
+        subscriptions.set_by_staff(sold, "PRO", None, actor="anna", reason="a friend")
+        assert row().credit_minor == 0
+        subscriptions.set_by_staff(sold, "PRO", on(10, 2), actor="anna", reason="no friend any more")
+    assert row().credit_minor == paid.value_minor * 26 // 28
+    event = SubscriptionEvent.objects.latest("pk")
+    assert event.data["credits"] == [
+        {"plan": "PRO", "unused_days": 26, "days": 28, "amount_minor": row().credit_minor},
+    ]
+
+
+def test_a_canceled_trial_is_no_paid_time(sold: Organization) -> None:
+    Plan.objects.filter(pk="PRO").update(trial_days=14)
+    with at(START):
+        subscriptions.start_trial(sold, "PRO", actor="user 1")
+        subscriptions.cancel(sold, actor="user 1")
+        with pytest.raises(NotPossible, match="extend the trial"):
+            subscriptions.extend(sold, 1, actor="anna", reason="an outage")
+        with pytest.raises(NotPossible, match="no paid time is running"):
+            subscriptions.schedule_change(sold, "BASIC", actor="user 1")
+
+
+def test_a_lower_plan_paid_on_a_trial_has_its_grace_and_its_calendar(sold: Organization) -> None:
+    Plan.objects.filter(pk="PRO").update(trial_days=31)
+    with at(START - timedelta(days=31)):
+        subscriptions.start_trial(sold, "PRO", actor="user 1")
+    pay(sold, "BASIC", START - timedelta(days=2))
+    pay(sold, "BASIC", START - timedelta(days=1))
+    ends = on(31, 3).replace(microsecond=row().paid_until.microsecond)  # type: ignore[union-attr]
+    assert (row().paid_until, row().renews_at, row().grace_ends_at) == (ends, ends, ends + timedelta(days=3))
 
 
 def test_a_short_gift_does_not_bring_back_what_ended_before(sold: Organization) -> None:

@@ -68,8 +68,9 @@ def test_money_in_is_days_of_access_and_credit_in_any_order(steps: list[tuple[in
     lived(steps)
 
 
-def forget_next(subscription: Subscription, _now: datetime) -> None:
+def forget_next(subscription: Subscription, _now: datetime) -> tuple[()]:
     subscription.next_plan_id = subscription.next_period_end = None
+    return ()
 
 
 @pytest.mark.parametrize(

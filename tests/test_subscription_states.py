@@ -99,7 +99,7 @@ CELLS: dict[str, dict[State, str]] = {
         State.GRACE: "it has PRO", State.EXPIRED: "trial_started",
     },
     "extend": {
-        State.TRIALING: "there is no end to move", State.ACTIVE: "extended", State.CANCELED: "extended",
+        State.TRIALING: "extend the trial", State.ACTIVE: "extended", State.CANCELED: "extended",
         State.GRACE: "extended", State.EXPIRED: "there is no end to move",
     },
     "extend trial": {

@@ -97,8 +97,6 @@ class SubscriptionMachine(RuleBasedStateMachine):
     @rule(sale=sales)
     def pay(self, sale: tuple[str, int]) -> None:
         """For a first time, early, late, for more, for what comes next, on a trial: as it stands."""
-        if self.account.on_trial(self.now) and sale[0] != "PRO":
-            return
         price = price_of(sale)
 
         def pay() -> int:
@@ -116,8 +114,6 @@ class SubscriptionMachine(RuleBasedStateMachine):
 
     @rule(sale=sales)
     def buy_with_credit(self, sale: tuple[str, int]) -> None:
-        if self.account.on_trial(self.now) and sale[0] != "PRO":
-            return
         self.both(
             lambda: subscriptions.buy_with_credit(self.organization, sale[0], price_of(sale), actor="user") and 0,
             lambda: self.account.buy(*sale, self.now, with_credit=True),
@@ -135,8 +131,6 @@ class SubscriptionMachine(RuleBasedStateMachine):
 
     @rule(plan=plans)
     def schedule(self, plan: str) -> None:
-        if self.account.canceled and self.account.on_trial(self.now):
-            return
         self.both(
             lambda: subscriptions.schedule_change(self.organization, plan, actor="user"),
             lambda: self.account.schedule(plan, self.now),
@@ -152,8 +146,6 @@ class SubscriptionMachine(RuleBasedStateMachine):
     def set_by_staff(self, plan: str | None, days: int | None) -> None:
         """The plan in force, or another."""
         plan = plan or self.account.plan_at(self.now)
-        if self.account.own_end is None and len(self.account.own) > 1:
-            days = None
         until = self.now + timedelta(days=days) if days and plan != "FREE" else None
         self.both(
             lambda: subscriptions.set_by_staff(self.organization, plan, until, actor="anna", reason="a gift"),
@@ -162,8 +154,6 @@ class SubscriptionMachine(RuleBasedStateMachine):
 
     @rule(days=days)
     def extend(self, days: int) -> None:
-        if self.account.canceled and self.account.on_trial(self.now):
-            return
         self.both(
             lambda: subscriptions.extend(self.organization, days, actor="anna", reason="an outage"),
             lambda: self.account.extend(days, self.now),

@@ -33,6 +33,7 @@ class Span:
     starts: datetime
     ends: datetime | None
     value: int = 0
+    months: int = 0
     closed: datetime | None = None
     credited: int = 0
 
@@ -122,6 +123,8 @@ class Account:
         """Let what is over be over, and note it."""
         while self.next and self.own_end is not None and self.own_end <= now:
             self.noted.add(("changed", self.own_end))
+            if self.own[-1].kind == "tried":
+                self.noted.add(("trial_ended", self.own_end))
             self.line = self.next
         self.line = [span for span in self.line[:-1] if span.ends is None or span.ends > now] + self.line[-1:]
         if self.end is None or self.grace_end is None or self.end > now:
@@ -180,24 +183,29 @@ class Account:
         starts, ends = now, self.later(now, months=months)
         if means == "renews" and own_end is not None:
             starts, ends = own_end, self.renewed(own_end, months)
-            for span in following:
-                assert span.ends is not None
-                span.starts, span.ends = self.renewed(span.starts, months), self.renewed(span.ends, months)
+            self.lay(following, ends)
         elif means == "converts" and own_end is not None:
             starts, ends = own_end, self.later(own_end, months=months)
             self.anchor, following = own_end, []
         elif means == "prepays" and own_end is not None:
+            if not following and self.on_trial(now):
+                self.anchor = own_end
             own, following = [*own, *(following if not replaced else [])], []
             starts = own[-1].ends or now
             ends = self.renewed(starts, months)
         else:
             own, following, self.anchor = [], [], now
-        paid = Span("paid", plan, starts, ends, PRICES[plan, months])
+        paid = Span("paid", plan, starts, ends, PRICES[plan, months], months)
         self.sold.append(paid)
         self.line = [*own, paid, *following]
         self.credit -= PRICES[plan, months] - due
         self.scheduled, self.canceled = None, False
         return due
+
+    def lay(self, spans: list[Span], begins: datetime) -> None:
+        for span in spans:
+            span.starts, span.ends = begins, self.renewed(begins, span.months)
+            begins = span.ends
 
     # --- acts --------------------------------------------------------------------------------------------------------
 
@@ -252,11 +260,9 @@ class Account:
         own, following, own_end = self.own, self.next, self.own_end
         if own_end is None or (ends := self.later(own_end, days=days)) <= now:
             raise Refused
-        for span in following:
-            assert span.ends is not None
-            span.starts, span.ends = self.later(span.starts, days=days), self.later(span.ends, days=days)
+        self.anchor = ends
+        self.lay(following, ends)
         self.line = [*own, Span("given", own[-1].plan, own_end, ends), *following]
-        self.anchor = self.end or now
 
     def start_trial(self, now: datetime) -> None:
         self.settle(now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -44,8 +43,9 @@ def test_paid_days_in_are_equal_days_of_access_out(runs: int) -> None:
 # --- planted bugs ----------------------------------------------------------------------------------------------------
 
 
-def forget_next(row: Subscription, _now: datetime) -> None:
+def forget_next(row: Subscription, _now: datetime) -> tuple[()]:
     row.next_plan_id = row.next_period_end = None
+    return ()
 
 
 def only_what_was_noted(row: Subscription, now: datetime) -> str:
@@ -85,14 +85,23 @@ def had_too(start: datetime, end: datetime, _now: datetime, zone: Any) -> tuple[
     return (lifecycle.days_between(start, end, zone),) * 2
 
 
-def gifts_are_sold(row: Subscription, now: datetime, later: Callable[[datetime], datetime]) -> None:
+def gifts_are_sold(row: Subscription, now: datetime, begins: datetime) -> None:
     """Days that staff gave become days that were paid."""
-    shift_next(row, now, later)
+    shift_next(row, now, begins)
     for span in Activation.objects.filter(subscription=row, plan=row.plan_id).order_by("-ends_at")[:1]:
-        Activation.objects.filter(pk=span.pk).update(ends_at=later(span.ends_at))
+        Activation.objects.filter(pk=span.pk).update(ends_at=begins)
 
 
 shift_next = purchases.shift_next
+
+
+def renews_once_tried(row: Subscription) -> datetime | None:
+    return None if row.canceled_at or row.trial_ends_at else row.paid_until
+
+
+def by_the_row_alone(row: Subscription, _paid: Any, until: datetime) -> bool:
+    return row.period_end is not None and until < row.period_end
+
 
 BUGS: dict[str, tuple[Any, str, Any]] = {
     "days had are credited": (activations, "unused", had_too),
@@ -110,6 +119,9 @@ BUGS: dict[str, tuple[Any, str, Any]] = {
     "what was prepaid is lost when it begins": (Subscription, "_roll", loses_what_was_prepaid),
     "nobody is told of expiry": (Subscription, "_moments", all_but_expiry),
     "credit is spent where it does not suffice": (acts, "quote", lambda *_args: SimpleNamespace(due_minor=0)),
+    "no grace after a trial": (Subscription, "renews_at", property(renews_once_tried)),
+    "months after a trial drift": (Subscription, "follows_trial", Subscription.on_trial),
+    "a gift that is cut short swallows what was paid": (acts, "_cuts", by_the_row_alone),
 }
 
 
@@ -131,6 +143,13 @@ STEPS: dict[str, list[Step]] = {
     "what was prepaid is lost when it begins": [PRO, BASIC, ("let_an_end_come", "own_end", 0), ("run_billing",)],
     "nobody is told of expiry": [SOLO, ("let_days_pass", 40), ("run_billing",)],
     "credit is spent where it does not suffice": [("buy_with_credit", ("PRO", 1))],
+    "no grace after a trial": [("start_trial",), BASIC],
+    "months after a trial drift": [("start_trial",), ("extend_trial", 40), ("extend_trial", 5), BASIC, BASIC],
+    "a gift that is cut short swallows what was paid": [
+        PRO,
+        ("set_by_staff", "PRO", None),
+        ("set_by_staff", "PRO", 10),
+    ],
 }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from ..exceptions import NotForSale
 from ..lifecycle import Change
-from ..periods import extended
+from ..periods import Interval, extended
 from .activations import Activation
 from .counters import UsageCounter
 from .history import SubscriptionEvent
@@ -82,29 +82,38 @@ def give_back(row: Subscription, credits_: Iterable[Credit], now: datetime) -> N
         span.save(update_fields=["closed_at", "credited_minor"])
 
 
-def drop_next(row: Subscription, now: datetime) -> None:
+def drop_next(row: Subscription, now: datetime) -> tuple[Credit, ...]:
     """Take the next plan out of a locked, caught-up row, as give_back; what was prepaid becomes credit."""
-    if row.next_period_end is not None:
-        prepaid = Activation.objects.open_of(row, now).filter(starts_at__gte=row.period_end)
-        give_back(row, credits_for(row, prepaid, now), now)
+    credits_ = prepaid(row, now)
+    give_back(row, credits_, now)
     row.next_plan_id = row.next_period_end = None
+    return credits_
 
 
-def shift_next(row: Subscription, now: datetime, later: Callable[[datetime], datetime]) -> None:
-    """What was prepaid for the next plan comes as much later as the end that it follows. Saves no row of it."""
+def prepaid(row: Subscription, now: datetime) -> tuple[Credit, ...]:
+    """What would come back of what was paid for the next plan."""
+    if row.next_period_end is None:
+        return ()
+    return credits_for(row, Activation.objects.open_of(row, now).filter(starts_at__gte=row.period_end), now)
+
+
+def shift_next(row: Subscription, now: datetime, begins: datetime) -> None:
+    """What was prepaid for the next plan begins at another moment, with all of its months. Does not save the row."""
     if row.next_period_end is None:
         return
-    for activation in Activation.objects.open_of(row, now).filter(starts_at__gte=row.period_end):
-        activation.starts_at, activation.ends_at = later(activation.starts_at), later(activation.ends_at)
-        activation.save(update_fields=["starts_at", "ends_at"])
-    row.next_period_end = later(row.next_period_end)
+    for span in Activation.objects.open_of(row, now).filter(starts_at__gte=row.period_end):
+        length = Interval(span.interval), span.interval_count
+        span.starts_at, span.ends_at = begins, extended(row.anchor, begins, *length, row.zone)
+        span.save(update_fields=["starts_at", "ends_at"])
+        begins = span.ends_at
+    row.next_period_end = begins
 
 
 def put(row: Subscription, offer: Quote, now: datetime) -> None:
     """Write a purchase into the row, and save it."""
-    terms, zone = offer.terms, row.zone
+    terms = offer.terms
     if offer.purchase is Purchase.RENEWS:
-        shift_next(row, now, lambda moment: extended(row.anchor, moment, terms.interval, terms.intervals, zone))
+        shift_next(row, now, offer.ends_at)
         if row.next_period_end is None:
             row.next_plan_id = None  # Who pays for this plan again wants no other.
         row.period_end = offer.ends_at

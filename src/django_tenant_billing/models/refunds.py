@@ -78,8 +78,9 @@ def _rewind(row: Subscription, span: Activation, now: datetime) -> None:
 
 def _holds(span: Activation, now: datetime) -> bool:
     """Does the subscription stand as it does because of this purchase? Otherwise its time is still to come."""
-    converted = span.plan == span.before["plan"] and span.before["trial_ends_at"] == span.starts_at.isoformat()
-    return converted or span.starts_at <= now
+    trial_ends_at = span.before["trial_ends_at"]
+    follows_trial = trial_ends_at is not None and datetime.fromisoformat(trial_ends_at) == span.starts_at
+    return span.starts_at <= now or (follows_trial and span.plan == span.before["plan"])
 
 
 def _before(span: Activation, reopened: list[Activation]) -> dict[str, Any]:
@@ -169,6 +170,6 @@ def _given_days(row: Subscription, spans: Iterable[Activation], now: datetime) -
 
 def _give_days(row: Subscription, days: int, now: datetime) -> None:
     if days and row.period_end is not None:
-        zone = row.zone
-        shift_next(row, now, lambda moment: add(moment, Interval.DAY, days, zone))
-        row.period_end = add(row.period_end, Interval.DAY, days, zone)
+        row.anchor = end = add(row.period_end, Interval.DAY, days, row.zone)
+        shift_next(row, now, end)
+        row.period_end = end

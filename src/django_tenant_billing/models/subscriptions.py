@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import copy
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from django.db import models
@@ -146,7 +146,8 @@ class Subscription(models.Model):
     @property
     def renews_at(self) -> datetime | None:
         """When the next payment is due; None where none is: no end, a trial, or canceled."""
-        return None if self.canceled_at or self.trial_ends_at else self.paid_until
+        only_tried = self.trial_ends_at is not None and self.next_period_end is None
+        return None if self.canceled_at or only_tried else self.paid_until
 
     @property
     def zone(self) -> tzinfo:
@@ -165,7 +166,7 @@ class Subscription(models.Model):
     def snapshot(self) -> dict[str, Any]:
         """The row as plain JSON values, for history."""
         return {
-            name.removesuffix("_id"): value.isoformat() if isinstance(value, datetime) else value
+            name.removesuffix("_id"): value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
             for name in SNAPSHOT
             for value in (getattr(self, name),)
         }

@@ -18,7 +18,8 @@ from ..conf import conf, load
 from ..exceptions import NotForSale, NotPossible, TrialUsed
 from ..lifecycle import Change, State
 from ..models import Activation, Plan, PlanPrice, Subscription, SubscriptionEvent, TrialMark, UsageCounter
-from ..models.purchases import buy, drop_next, give_back, shift_next
+from ..models.activations import ActivationQuerySet
+from ..models.purchases import buy, drop_next, facts_of, give_back, prepaid, shift_next
 from ..models.quotes import Excess, Quote, credits_for, excess_under, price_of, quote, stands_lower, terms_of
 from ..periods import Interval, add
 from .rows import subscription_of
@@ -105,10 +106,11 @@ def may_schedule(organization: Model, plan: str) -> bool:
 
 def undo_change(organization: Model, *, actor: str, reason: str = "") -> Subscription:
     """Stay on the plan in force; what was prepaid for the next one becomes credit. Raises NotPossible, NotForSale."""
-    with _change(organization, Change.CHANGE_UNDONE, actor, reason) as (row, now):
+    facts: dict[str, Any] = {}
+    with _change(organization, Change.CHANGE_UNDONE, actor, reason, facts) as (row, now):
         if row.next_plan_id is None:
             raise NotPossible("undo the change of", row.state(now), "none is going to come")
-        drop_next(row, now)
+        facts["credits"] = facts_of(drop_next(row, now))
         return row
 
 
@@ -121,19 +123,29 @@ def set_by_staff(organization: Model, plan: str, until: datetime | None, *, acto
     """
     if not reason.strip() or not actor.strip():
         raise ValueError("This needs a reason and an actor: who did this to the organization, and why?")
-    with _change(organization, Change.COMPED, actor, reason.strip()) as (row, now):
+    facts: dict[str, Any] = {}
+    with _change(organization, Change.COMPED, actor, reason.strip(), facts) as (row, now):
         if until is not None and until <= now:
             raise ValueError("Name an end that is still to come; to end what was paid, cancel it.")
-        same = row.plan_in_force(now) == plan
-        if not same or (until is not None and row.period_end is not None and until < row.period_end):
-            give_back(row, credits_for(row, Activation.objects.open_of(row, now), now), now)
-        drop_next(row, now)
+        same, paid = row.plan_in_force(now) == plan, Activation.objects.open_of(row, now)
+        if not same or (until is not None and _cuts(row, paid, until)):
+            replaced = credits_for(row, paid, now)
+        else:
+            replaced = prepaid(row, now)
+        give_back(row, replaced, now)
+        facts["credits"] = facts_of(replaced)
+        row.next_plan_id = row.next_period_end = None
         if not same:
             UsageCounter.objects.close(row.organization_id, now)
             row.anchor = row.period_start = now
         row.plan_id, row.period_end = plan, until
         row.trial_ends_at = row.canceled_at = None
         return row
+
+
+def _cuts(row: Subscription, paid: ActivationQuerySet, until: datetime) -> bool:
+    """Would an end at ``until`` cut short what was paid, or a gift that follows it?"""
+    return paid.filter(ends_at__gt=until).exists() if row.period_end is None else until < row.period_end
 
 
 def extend(organization: Model, days: int, *, actor: str, reason: str) -> Subscription:
@@ -143,14 +155,16 @@ def extend(organization: Model, days: int, *, actor: str, reason: str) -> Subscr
     """
     _reasoned(days, actor, reason)
     with _change(organization, Change.EXTENDED, actor, reason.strip(), {"days": days}) as (row, now):
-        if row.period_end is None or row.state(now) not in (State.ACTIVE, State.CANCELED, State.GRACE):
+        if row.on_trial(now):
+            raise NotPossible("extend", row.state(now), "it is a trial; extend the trial")
+        if row.period_end is None or row.state(now) is State.EXPIRED:
             raise NotPossible("extend", row.state(now), "there is no end to move")
-        zone = row.zone
-        shift_next(row, now, lambda moment: add(moment, Interval.DAY, days, zone))
-        row.period_end = add(row.period_end, Interval.DAY, days, zone)
-        if row.period_end <= now:
+        end = add(row.period_end, Interval.DAY, days, row.zone)
+        if end <= now:
             raise NotPossible("extend", row.state(now), f"it ended more than {days} days ago")
-        row.anchor = row.next_period_end or row.period_end
+        row.anchor = end
+        shift_next(row, now, end)
+        row.period_end = end
         return row
 
 
@@ -199,7 +213,7 @@ def _reasoned(days: int, actor: str, reason: str) -> None:
 
 def _unschedulable(row: Subscription, plan: str, now: datetime) -> str | None:
     """Why a change to this plan cannot be scheduled; None where it can."""
-    if row.period_end is None or row.state(now) not in (State.ACTIVE, State.CANCELED):
+    if row.period_end is None or row.on_trial(now) or row.state(now) not in (State.ACTIVE, State.CANCELED):
         return "no paid time is running; buy the plan"
     if row.next_period_end is not None:
         return f"{row.next_plan_id} is paid for; undo that first"
