@@ -256,6 +256,10 @@ NEVER: dict[str, tuple[list[Act], list[Act]]] = {
         [lambda o: one_activation(o, credited_minor=-1), lambda o: one_activation(o, credited_minor=390001)],
         [lambda o: one_activation(o, credited_minor=0), lambda o: one_activation(o, credited_minor=390000)],
     ),
+    "tb_payment_refunded_in_range": (
+        [lambda o: payment(o, refunded_minor=-1), lambda o: payment(o, refunded_minor=390001)],
+        [lambda o: payment(o, refunded_minor=0), lambda o: payment(o, refunded_minor=390000)],
+    ),
     "tb_payment_credit_not_negative": (
         [lambda o: payment(o, credit_minor=-1)],
         [lambda o: payment(o, credit_minor=0)],

@@ -197,7 +197,9 @@ def test_a_proved_payment_activates_its_plan_once_however_often_it_is_settled(
     assert str(activation) == f"PRO - {activation.starts_at:%Y-%m-%d} - {activation.ends_at:%Y-%m-%d}"
     assert kinds(payment) == ["started:created", "moved:initiated", "asked:", "proof:Completed", "moved:paid"]
     settled.refresh_from_db()
-    assert (settled.next_check_at, settled.leased_until) == (None, None)
+    assert settled.paid_at is not None
+    assert settled.next_check_at == settled.paid_at + timedelta(days=7)  # it may be refunded
+    assert settled.leased_until is None
     assert settled.gateway_transaction_id
 
 
@@ -747,7 +749,7 @@ def test_the_command_sweeps_and_says_what_it_did(simulator: Server, organization
     out = StringIO()
     with clock.moved(timedelta(minutes=2)):
         call_command("reconcile_payments", "--limit", "10", stdout=out)
-    assert out.getvalue().strip() == "✓ asked 1: 1 paid, 0 in review, 0 closed, 0 still open"
+    assert out.getvalue().strip() == "✓ asked 1: 1 paid, 0 in review, 0 closed, 0 still open, 0 refunded"
     assert plan_of(organization) == "PRO"
 
 

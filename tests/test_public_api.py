@@ -51,7 +51,7 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "track",
             },
         ),
-        (payments, {"Sweep", "find", "reconcile", "record_claim", "record_rejected", "settle", "start"}),
+        (payments, {"Sweep", "find", "reconcile", "record_claim", "record_rejected", "refund", "settle", "start"}),
         (
             subscriptions,
             {
@@ -185,6 +185,7 @@ def test_signals_say_what_they_carry() -> None:
     assert {name for name, value in vars(signals).items() if type(value).__name__ == "Signal"} == {
         "plan_activated",
         "payment_needs_review",
+        "payment_refunded",
         "subscription_changed",
         "usage_warning",
     }

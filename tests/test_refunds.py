@@ -38,8 +38,8 @@ def stands() -> dict[str, object]:
     return kept
 
 
-@pytest.mark.parametrize("kinds", list(product(KINDS, repeat=3)), ids="-".join)
 @pytest.mark.parametrize("before", ["free", "paid", "trial"])
+@pytest.mark.parametrize("kinds", list(product(("BASIC", "PRO"), repeat=3)), ids="-".join)
 def test_t6_three_payments_are_taken_back_in_any_order_to_where_it_all_began(
     sold: Organization, kinds: tuple[str, ...], before: str
 ) -> None:

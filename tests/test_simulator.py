@@ -516,6 +516,7 @@ def test_tampering_changes_what_lookup_says_and_not_what_happened(client: Client
             "status": "Initiated",
             "transaction_id": None,
             "captured": False,
+            "refunded": 0,
         }
     ]
 

@@ -14,6 +14,7 @@ BillingError
 ├── NotForSale                (ValueError)              a plan that is unknown, free or retired
 ├── NotPossible               (ValueError)              a subscription does not allow this as it stands
 │   └── TrialUsed                                       the one trial was had
+├── NotRefundable             (ValueError)              a payment whose money cannot be sent back like this
 ├── NotProven                                           activate_plan() on a payment that is not paid
 ├── IllegalTransition                                   the transition table says no
 ├── InsideTransaction         (RuntimeError)            a gateway must not be asked while a transaction is open
@@ -145,6 +146,13 @@ class NotPossible(BillingError, ValueError):
 
 class TrialUsed(NotPossible):
     """The one trial of this organization, or of what it is known by, was had."""
+
+
+class NotRefundable(BillingError, ValueError):
+    """The money of a payment cannot be sent back, or not like this."""
+
+    def __init__(self, reference: str, reason: str) -> None:
+        super().__init__(f"Payment {reference} cannot be refunded: {reason}.")
 
 
 class NotProven(BillingError):

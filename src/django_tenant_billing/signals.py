@@ -10,6 +10,9 @@ plan_activated = Signal()
 # Arguments: payment. Money came that a person has to look at (payment.detail says why).
 payment_needs_review = Signal()
 
+# Arguments: payment. Its money went back, all or a part (payment.status, payment.refunded_minor).
+payment_refunded = Signal()
+
 # Arguments: subscription, event (a SubscriptionEvent: what changed, when, by whom and why). Sent for each line of the
 # history of a subscription.
 subscription_changed = Signal()

@@ -82,6 +82,15 @@ NOT_FOUND_APART = timedelta(minutes=10)
 LATE_CHECKS = (timedelta(days=1), timedelta(days=30))
 """How long after it was initiated a failed, canceled or expired payment is looked at once more."""
 
+REFUND_GIVEN_UP_AFTER = timedelta(days=1)
+"""A refund that was asked for and did not happen until then goes back to where it came from."""
+
+REFUND_CHECK = timedelta(hours=1)
+"""How often a refund that was asked for is looked at."""
+
+DASHBOARD_CHECKS = tuple(timedelta(weeks=week) for week in range(1, 6))
+"""How long after it was paid a payment is looked at: its money may be sent back in the gateway's dashboard."""
+
 UNSENT_AFTER = timedelta(minutes=15)
 """A payment that is still ``created`` then never reached its payer."""
 

@@ -16,11 +16,15 @@ from .gateways.base import Outcome, Proof
 from .models import Activation, PaymentEvent, PaymentTransaction, Subscription
 from .models.quotes import quote
 from .states import (
+    DASHBOARD_CHECKS,
     HORIZON,
     LATE_CHECKS,
     NOT_FOUND_AFTER,
     NOT_FOUND_APART,
     OPEN,
+    REFUND_CHECK,
+    REFUND_GIVEN_UP_AFTER,
+    SETTLED,
     SOFT_FAILED,
     STALE_AFTER,
     PaymentState,
@@ -35,6 +39,8 @@ DAILY = timedelta(days=1)
 def judge(payment: PaymentTransaction, proof: Proof, now: datetime) -> tuple[PaymentState, str]:
     """Where this proof takes this locked payment, and why; its own status and detail where it changes nothing."""
     here = PaymentState(payment.status)
+    if here in SETTLED:
+        return _refunded(payment, proof, now)
     if here not in OPEN | SOFT_FAILED:
         return here, payment.detail
     if proof.outcome is Outcome.SUCCEEDED:
@@ -48,6 +54,37 @@ def judge(payment: PaymentTransaction, proof: Proof, now: datetime) -> tuple[Pay
         return (S.EXPIRED, "not_found") if _really_gone(payment, proof, now) else (here, payment.detail)
     said = S(proof.outcome.value)
     return overdue(payment, said, now) or (said, "" if said in OPEN else "gateway")
+
+
+def _refunded(payment: PaymentTransaction, proof: Proof, now: datetime) -> tuple[PaymentState, str]:
+    """What a proof says of money that had come: is it still there?"""
+    here = PaymentState(payment.status)
+    asked = here is S.REFUND_PENDING
+    if proof.gateway_reference == (payment.gateway_reference or payment.reference):
+        if proof.outcome is Outcome.REFUNDED and here is not S.REFUNDED:
+            return S.REFUNDED, "" if asked else "at_gateway"
+        source, since = refund_of(payment) if asked else (here, now)
+        if proof.outcome is Outcome.PARTIALLY_REFUNDED and source is S.PAID:
+            return S.PARTIALLY_REFUNDED, "" if asked else "at_gateway"
+        if asked and now - since >= REFUND_GIVEN_UP_AFTER:
+            return source, "refund_not_made"
+    return here, payment.detail
+
+
+def refund_of(payment: PaymentTransaction) -> tuple[PaymentState, datetime]:
+    """Where a payment whose refund was asked for came from then, and when that was."""
+    asked = _asked(payment)
+    return PaymentState(asked.from_status), asked.at
+
+
+def refund_asked(payment: PaymentTransaction) -> int:
+    """How much was asked for last, in paisa."""
+    return int(_asked(payment).data["amount_minor"])
+
+
+def _asked(payment: PaymentTransaction) -> PaymentEvent:
+    events = PaymentEvent.objects.using(router.db_for_write(PaymentEvent)).filter(payment=payment)
+    return events.filter(kind=PaymentEvent.Kind.MOVED, to_status=S.REFUND_PENDING).latest("pk")
 
 
 def _really_gone(payment: PaymentTransaction, proof: Proof, now: datetime) -> bool:
@@ -79,11 +116,17 @@ def next_question(payment: PaymentTransaction, status: PaymentState, now: dateti
     """When the gateway is asked again; None when never by itself.
 
     Past the horizon what is pending is asked about daily. What failed, was canceled or expired is looked at once
-    after a day and once after thirty: money can come late.
+    after a day and once after thirty: money can come late. What was paid is looked at once a week for five weeks: it
+    can go back.
     """
     began = payment.initiated_at or payment.created_at
     if status in OPEN:
         return next_check(began, now) or now + DAILY
+    if status is S.REFUND_PENDING:
+        return now + REFUND_CHECK
+    if status in (S.PAID, S.PARTIALLY_REFUNDED):
+        paid_at = payment.paid_at or now
+        return next((paid_at + after for after in DASHBOARD_CHECKS if paid_at + after > now), None)
     if status in SOFT_FAILED:
         return next((began + late for late in LATE_CHECKS if began + late > now), None)
     return None

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from django.core.checks import CheckMessage
 from django.http import HttpRequest, QueryDict
 
-from ..exceptions import CallbackRejected
+from ..exceptions import CallbackRejected, GatewayRejected
 
 
 class Outcome(StrEnum):
@@ -48,6 +48,8 @@ class Order:
     failure_url: str = ""
     gateway_reference: str | None = None
     """What the gateway called this attempt when it was started; None before, and where it calls it by our reference."""
+    gateway_transaction_id: str | None = None
+    """What the gateway calls the money that it took; None before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,13 @@ class Gateway(ABC):
     @abstractmethod
     def look_up(self, order: Order) -> Proof:
         """Ask the gateway's server what happened. Raises GatewayUnavailable."""
+
+    def refund(self, order: Order, amount_minor: int | None) -> None:
+        """Ask for the money, or a part of it in paisa, to be sent back. Sent once; a look-up proves what came of it.
+
+        Raises GatewayRejected where nothing is sent back, GatewayUnavailable where nobody knows.
+        """
+        raise GatewayRejected(f"{self.label} has no way to refund but its own dashboard.", {})
 
     def check(self) -> list[CheckMessage]:
         """System check messages of this gateway's options."""

@@ -158,6 +158,7 @@ class Migration(migrations.Migration):
                 ),
                 ("amount_minor", models.BigIntegerField(verbose_name="amount in paisa")),
                 ("credit_minor", models.BigIntegerField(default=0, verbose_name="paid by credit, in paisa")),
+                ("refunded_minor", models.BigIntegerField(default=0, verbose_name="refunded in paisa")),
                 ("currency", models.CharField(max_length=3, verbose_name="currency")),
                 (
                     "interval",
@@ -898,6 +899,13 @@ class Migration(migrations.Migration):
             model_name="paymenttransaction",
             constraint=models.CheckConstraint(
                 condition=models.Q(("credit_minor__gte", 0)), name="tb_payment_credit_not_negative"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="paymenttransaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("refunded_minor__gte", 0), ("refunded_minor__lte", models.F("amount_minor"))),
+                name="tb_payment_refunded_in_range",
             ),
         ),
         migrations.AddConstraint(

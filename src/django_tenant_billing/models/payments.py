@@ -6,7 +6,7 @@ import secrets
 from functools import partial
 
 from django.db import models, router, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from .. import clock, signals
@@ -54,6 +54,7 @@ class PaymentTransaction(models.Model):
     # The price as it was when the attempt began; a later change of the catalogue changes no open payment.
     amount_minor = models.BigIntegerField(_("amount in paisa"))
     credit_minor = models.BigIntegerField(_("paid by credit, in paisa"), default=0)
+    refunded_minor = models.BigIntegerField(_("refunded in paisa"), default=0)
     currency = models.CharField(_("currency"), max_length=3)
     interval = models.CharField(_("interval"), max_length=8, choices=[(i.value, i.value) for i in Interval])
     interval_count = models.PositiveSmallIntegerField(_("intervals"))
@@ -78,6 +79,10 @@ class PaymentTransaction(models.Model):
             models.UniqueConstraint(fields=["gateway", "gateway_transaction_id"], name="tb_payment_gateway_txn"),
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="tb_payment_amount_positive"),
             models.CheckConstraint(condition=Q(credit_minor__gte=0), name="tb_payment_credit_not_negative"),
+            models.CheckConstraint(
+                condition=Q(refunded_minor__gte=0, refunded_minor__lte=F("amount_minor")),
+                name="tb_payment_refunded_in_range",
+            ),
             models.CheckConstraint(condition=Q(status__in=PaymentState.values), name="tb_payment_status_known"),
             models.CheckConstraint(
                 condition=Q(status__in=sorted(SETTLED), paid_at__isnull=False)

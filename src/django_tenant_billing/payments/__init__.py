@@ -1,4 +1,4 @@
-"""The one door to a payment's state: start, settle, reconcile.
+"""The one door to a payment's state: start, settle, refund, reconcile.
 
 A claim (what a browser brings) is logged and makes us ask; a proof (what the gateway's server answers) settles. The
 gateway is asked outside any transaction. One durable commit then locks the row, tests the transition table, saves,
@@ -6,7 +6,8 @@ logs and activates, so that whatever dies, asking again finishes the work and re
 """
 
 from .reconciling import Sweep, reconcile
+from .refunding import refund
 from .settling import find, record_claim, record_rejected, settle
 from .starting import start
 
-__all__ = ["Sweep", "find", "reconcile", "record_claim", "record_rejected", "settle", "start"]
+__all__ = ["Sweep", "find", "reconcile", "record_claim", "record_rejected", "refund", "settle", "start"]

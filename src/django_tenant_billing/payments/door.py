@@ -81,4 +81,5 @@ def order_of(payment: PaymentTransaction, base_url: str = "") -> Order:
         failure_url=back("failure"),
         website_url=base_url + "/",
         gateway_reference=payment.gateway_reference,
+        gateway_transaction_id=payment.gateway_transaction_id,
     )

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from .. import clock
 from ..states import OPEN, SOFT_FAILED, UNSENT_AFTER
 from .door import Durable, S, locked, move, payments
-from .settling import RETRY, settle
+from .settling import RETRY, ask
+
+URGENT = OPEN | SOFT_FAILED | {S.REFUND_PENDING}
+BACK = frozenset({S.PARTIALLY_REFUNDED, S.REFUNDED})
+CALM = frozenset({S.PAID, S.PARTIALLY_REFUNDED})
+"""Looked at when nothing else is to do: their money may have gone back in the gateway's dashboard."""
 
 
 @dataclass(slots=True)
@@ -19,10 +24,11 @@ class Sweep:
     review: int = 0
     closed: int = 0
     still_open: int = 0
+    refunded: int = 0
 
 
 def reconcile(*, limit: int = 50) -> Sweep:
-    """Ask about open payments whose time has come, oldest first, and close those that never reached a payer."""
+    """Ask about payments whose time has come, oldest first, and close those that never reached a payer."""
     sweep, now = Sweep(), clock.now()
     for payment in payments().filter(status=S.CREATED, created_at__lt=now - UNSENT_AFTER)[:limit]:
         with Durable("reconcile"):
@@ -30,13 +36,15 @@ def reconcile(*, limit: int = 50) -> Sweep:
             if unsent.status == S.CREATED:
                 move(unsent, S.FAILED, detail="initiate_unknown", actor="reconcile")
                 sweep.closed += 1
-    due = payments().filter(status__in=OPEN | SOFT_FAILED, next_check_at__lte=now).order_by("next_check_at")
-    for payment in due[:limit]:
+    due = payments().filter(next_check_at__lte=now).order_by("next_check_at")
+    urgent = list(due.filter(status__in=URGENT)[:limit])
+    for payment in [*urgent, *due.filter(status__in=CALM)[: limit - len(urgent)]]:
         # First to the back of the queue: whatever breaks on this one, the next run begins with the others.
         payments().filter(pk=payment.pk, next_check_at=payment.next_check_at).update(next_check_at=now + RETRY)
-        status = settle(payment, actor="reconcile").status
+        was, status = payment.status, ask(payment, URGENT | CALM, "reconcile").status
         sweep.asked += 1
-        sweep.paid += status == S.PAID
+        sweep.paid += was != status == S.PAID
+        sweep.refunded += was != status and status in BACK
         sweep.review += status == S.REVIEW
         sweep.closed += status in SOFT_FAILED
         sweep.still_open += status in OPEN

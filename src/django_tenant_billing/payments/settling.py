@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from functools import partial
 
@@ -13,8 +14,9 @@ from ..exceptions import GatewayError
 from ..gateways.base import Claim, Proof
 from ..gateways.registry import get_gateway
 from ..models import PaymentTransaction
-from ..states import OPEN, SOFT_FAILED, UNANSWERED_RETRIES, PaymentState
+from ..states import OPEN, SETTLED, SOFT_FAILED, UNANSWERED_RETRIES, PaymentState
 from ..verdicts import judge, next_question, overdue
+from .access import went_back
 from .door import Durable, Kind, S, locked, log, move, order_of, payments, using
 
 LEASE = timedelta(seconds=60)
@@ -69,12 +71,17 @@ def settle(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransactio
     """Ask the gateway about this payment and apply the answer; the payment as it stands afterwards.
 
     Safe to call at any time, any number of times, by anybody. Without an answer, or while another worker asks, nothing
-    changes but the time of the next question. Raises InsideTransaction.
+    changes but the time of the next question. Of what is paid nobody asks. Raises InsideTransaction.
     """
+    return ask(payment, OPEN | SOFT_FAILED | {S.REFUND_PENDING}, actor)
+
+
+def ask(payment: PaymentTransaction, states: Collection[str], actor: str) -> PaymentTransaction:
+    """As settle, of a payment in one of these states."""
     with Durable("settle"):
         leased = (
             payments()
-            .filter(pk=payment.pk, status__in=OPEN | SOFT_FAILED)
+            .filter(pk=payment.pk, status__in=states)
             .exclude(gateway_reference=None, initiated_at=None)
             .filter(Q(leased_until=None) | Q(leased_until__lt=clock.DatabaseNow()))
             .update(leased_until=clock.DatabaseNow() + LEASE)
@@ -100,20 +107,26 @@ def _apply(payment: PaymentTransaction, proof: Proof, actor: str) -> PaymentTran
         payment = locked(payment)
         log(payment, Kind.PROOF, detail=proof.status, actor=actor, data=proof.data)
         payment.leased_until, payment.unanswered = None, 0
+        here = PaymentState(payment.status)
         target, detail = judge(payment, proof, now)
         payment.next_check_at = next_question(payment, target, now)
         saved: tuple[str, ...] = ("leased_until", "unanswered", "next_check_at")
-        if target in (S.PAID, S.REVIEW):
+        if target in (S.PAID, S.REVIEW) and here not in SETTLED:
             if detail != "transaction_reused":
                 payment.gateway_transaction_id = proof.gateway_transaction_id
             payment.paid_at = now if target == S.PAID else None
             saved += ("gateway_transaction_id", "paid_at")
+        if target == S.REVIEW and here == S.REFUND_PENDING:
+            payment.paid_at = None
+            saved += ("paid_at",)
         if target == payment.status:
             payment.save(update_fields=[*saved, "updated_at"])
         else:
             move(payment, target, detail=detail, actor=actor, save=saved)
         if target == S.PAID:
             payment.activate_plan()
+        if here != target and target in (S.REFUNDED, S.PARTIALLY_REFUNDED):
+            went_back(payment, here, now, actor)
         if target == S.REVIEW:
             review = partial(signals.payment_needs_review.send_robust, sender=PaymentTransaction, payment=payment)
             transaction.on_commit(review, using=using(), robust=True)

@@ -78,6 +78,7 @@ def ledger(khalti: Khalti) -> Answer:
                 "status": payment.status,
                 "transaction_id": payment.transaction_id,
                 "captured": payment.captured,
+                "refunded": payment.refunded,
             }
             for payment in khalti.ledger()
         ]

@@ -66,12 +66,22 @@ class RequestHandler(BaseHTTPRequestHandler):
         # A page of any site can make its own name mean 127.0.0.1; it cannot change the Host that browsers send.
         if not is_loopback((self.headers["Host"] or "").partition(":")[0]):
             raise RequestError(HTTPStatus.FORBIDDEN, {"detail": "Ask for 127.0.0.1 or localhost."})
-        path = self.path.partition("?")[0]
+        path = self._address()
         if path not in self.routes:
             raise RequestError(HTTPStatus.NOT_FOUND, {"detail": "Not found."})
         if method not in self.routes[path]:
             raise RequestError(HTTPStatus.METHOD_NOT_ALLOWED, {"detail": f'Method "{method}" not allowed.'})
         return self.routes[path][method](self)
+
+    def _address(self) -> str:
+        """Return the route that was asked for, and keep what stands for its star, if it has one."""
+        path = self.path.partition("?")[0]
+        for route in self.routes:
+            head, star, tail = route.partition("*")
+            if star and path.startswith(head) and path.endswith(tail) and "/" not in path[len(head) : -len(tail)]:
+                self.named = path[len(head) : -len(tail)]
+                return route
+        return path
 
     def _read_body(self) -> bytes:
         length = self.headers["Content-Length"] or "0"

@@ -85,6 +85,21 @@ class Khalti:
         failed = body["status"] in (Status.EXPIRED, Status.CANCELED)
         return HTTPStatus.BAD_REQUEST if failed else HTTPStatus.OK, body
 
+    def refund(self, key: str, transaction_id: str, request: Mapping[str, object]) -> dict[str, object]:
+        """Send money back, all that is left or an amount in paisa (KPG-2, refund; its refusals are not documented)."""
+        with self._lock:
+            found = [one for one in self.ledger() if (one.key, one.transaction_id) == (key, transaction_id)]
+            if not found:
+                raise _not_found()
+            payment = found[0]
+            left = payment.amount - payment.refunded
+            amount = request.get("amount", left)
+            if type(amount) is not int or not 0 < amount <= left:
+                raise RequestError(HTTPStatus.BAD_REQUEST, {"detail": "Cannot refund this transaction"})
+            status = Status.REFUNDED if amount == left else Status.PARTIALLY_REFUNDED
+            self._payments[payment.pidx] = replace(payment, status=status, refunded=payment.refunded + amount)
+        return {"detail": "Transaction refund successful."}
+
     def find(self, pidx: str) -> Payment:
         """Return a payment as it stands now, or refuse with 404."""
         with self._lock:
@@ -134,7 +149,7 @@ class Khalti:
             "status": payment.status,
             "transaction_id": payment.transaction_id,
             "fee": 0,
-            "refunded": False,
+            "refunded": payment.status == Status.REFUNDED,
         }
         return body | self._tampered.get(payment.pidx, {})
 

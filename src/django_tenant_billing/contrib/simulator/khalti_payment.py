@@ -6,6 +6,8 @@ Source: docs.khalti.com, Web Checkout (KPG-2).
        |   |------ cancel -----------> User canceled
        |   '------ expire, time -----> Expired
        '---------- pending ----------> Pending (still open to every act; time does not end it)
+
+    Completed ---- refund -----------> Partially Refunded ---- refund ---> Refunded
 """
 
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ class Status(StrEnum):
     COMPLETED = "Completed"
     CANCELED = "User canceled"
     EXPIRED = "Expired"
+    REFUNDED = "Refunded"
+    PARTIALLY_REFUNDED = "Partially Refunded"
 
 
 class Act(StrEnum):
@@ -64,6 +68,7 @@ class Payment:
     status: Status = Status.INITIATED
     transaction_id: str | None = None
     payer: str = ""
+    refunded: int = 0
 
     @property
     def is_open(self) -> bool:

@@ -3,6 +3,7 @@
 GET  /                           what runs here
 POST /api/v2/epayment/initiate/  docs.khalti.com, Web Checkout (KPG-2), initiate
 POST /api/v2/epayment/lookup/    docs.khalti.com, Web Checkout (KPG-2), lookup
+POST /api/merchant-transaction/*/refund/  docs.khalti.com, refund
 GET  /khalti/pay/?pidx=...       the payment page, and POST for its buttons
 POST /api/epay/main/v2/form      developer.esewa.com.np/pages/Epay, the form
 GET  /api/epay/transaction/status/  developer.esewa.com.np/pages/Epay, status check
@@ -118,6 +119,13 @@ class Handler(RequestHandler):
         status, body = self.server.khalti.lookup(key, read_object(self.body))
         return json_answer(body, status)
 
+    def refund(self) -> Answer | None:
+        """Send money back to whoever paid it."""
+        if fault := self.server.faults.take():
+            return self.fail(fault)
+        key = self.server.khalti.authenticate(self.headers["Authorization"])
+        return json_answer(self.server.khalti.refund(key, self.named, read_object(self.body)))
+
     def payment_page(self) -> Answer:
         """Ask the payer to decide."""
         return payer.show(self.server.khalti, self.query())
@@ -173,6 +181,7 @@ Handler.routes = {
     "/": {"GET": Handler.home},
     "/api/v2/epayment/initiate/": {"POST": Handler.initiate},
     "/api/v2/epayment/lookup/": {"POST": Handler.lookup},
+    "/api/merchant-transaction/*/refund/": {"POST": Handler.refund},
     "/khalti/pay/": {"GET": Handler.payment_page, "POST": Handler.payment_form},
     "/api/epay/main/v2/form": {"GET": Handler.no_form, "POST": Handler.book},
     "/api/epay/transaction/status/": {"GET": Handler.status},

@@ -19,5 +19,5 @@ class Command(BaseCommand):
         sweep = reconcile(limit=limit)
         self.stdout.write(
             f"✓ asked {sweep.asked}: {sweep.paid} paid, {sweep.review} in review, "
-            f"{sweep.closed} closed, {sweep.still_open} still open"
+            f"{sweep.closed} closed, {sweep.still_open} still open, {sweep.refunded} refunded"
         )

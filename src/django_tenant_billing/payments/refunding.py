@@ -1,0 +1,63 @@
+"""Sending money back through a gateway that can."""
+
+from __future__ import annotations
+
+from .. import clock
+from ..exceptions import GatewayRejected, GatewayUnavailable, NotRefundable
+from ..gateways.base import Gateway
+from ..gateways.registry import get_gateway
+from ..models import PaymentTransaction
+from ..verdicts import refund_of
+from .door import Durable, S, locked, move, order_of
+from .settling import settle
+
+
+def refund(
+    payment: PaymentTransaction, amount_minor: int | None = None, *, actor: str, reason: str
+) -> PaymentTransaction:
+    """Send the money of a payment back, all that is left of it or a part in paisa; the payment as it stands then.
+
+    Asked for once and proved by look-ups: ``refund_pending`` until then. All of it takes back what it gave; a part
+    takes back nothing. Raises NotRefundable, ValueError, GatewayRejected (nothing went back), InsideTransaction.
+    """
+    if not reason.strip() or not actor.strip():
+        raise ValueError("This needs a reason and an actor: who sends the money back, and why?")
+    gateway = get_gateway(payment.gateway)
+    with Durable("refund"):
+        payment = locked(payment)
+        if (problem := _problem(payment, gateway, amount_minor)) is not None:
+            raise NotRefundable(payment.reference, problem)
+        left = payment.amount_minor - payment.refunded_minor
+        payment.paid_at = payment.paid_at or clock.now()
+        payment.next_check_at = clock.now()
+        facts = {"amount_minor": left if amount_minor is None else amount_minor, "reason": reason.strip()}
+        move(payment, S.REFUND_PENDING, detail="asked", actor=actor, data=facts, save=("paid_at", "next_check_at"))
+    try:
+        gateway.refund(order_of(payment), None if amount_minor in (None, payment.amount_minor) else amount_minor)
+    except GatewayRejected as error:
+        with Durable("refund"):
+            payment = locked(payment)
+            source, _since = refund_of(payment)
+            if source == S.REVIEW:
+                payment.paid_at = None
+            move(payment, source, detail="refund_refused", actor=actor, data=error.reasons, save=("paid_at",))
+        raise
+    except GatewayUnavailable:
+        return payment  # Perhaps it went back, perhaps not: never sent again, a look-up tells.
+    return settle(payment, actor=actor)
+
+
+def _problem(payment: PaymentTransaction, gateway: Gateway, amount_minor: int | None) -> str | None:
+    """Why this cannot be refunded; None where it can."""
+    part = amount_minor is not None and amount_minor != payment.amount_minor - payment.refunded_minor
+    if payment.status not in (S.PAID, S.REVIEW, S.PARTIALLY_REFUNDED):
+        return f"it is {payment.get_status_display()}"
+    if not gateway.supports_refunds:
+        return f"{gateway.label} refunds in its own dashboard alone; do it there, and it is found within a week"
+    if payment.gateway_transaction_id is None:
+        return f"{gateway.label} never told its number; refund it in the dashboard"
+    if amount_minor is not None and not (type(amount_minor) is int and 0 < amount_minor <= payment.amount_minor):
+        return f"{amount_minor!r} is no amount of paisa from 1 to {payment.amount_minor - payment.refunded_minor}"
+    if part and payment.status != S.PAID:
+        return "only a whole payment can be sent back from here: no look-up tells one part from another"
+    return None
