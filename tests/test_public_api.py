@@ -51,7 +51,22 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "track",
             },
         ),
-        (payments, {"Sweep", "find", "reconcile", "record_claim", "record_rejected", "refund", "settle", "start"}),
+        (
+            payments,
+            {
+                "Sweep",
+                "apply_review",
+                "dismiss_review",
+                "find",
+                "reconcile",
+                "record_claim",
+                "record_rejected",
+                "refund",
+                "settle",
+                "start",
+                "verify",
+            },
+        ),
         (
             subscriptions,
             {

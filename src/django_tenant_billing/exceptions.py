@@ -15,6 +15,7 @@ BillingError
 ├── NotPossible               (ValueError)              a subscription does not allow this as it stands
 │   └── TrialUsed                                       the one trial was had
 ├── NotRefundable             (ValueError)              a payment whose money cannot be sent back like this
+├── NotInReview               (ValueError)              nobody has to decide about this payment, or not so
 ├── NotProven                                           activate_plan() on a payment that is not paid
 ├── IllegalTransition                                   the transition table says no
 ├── InsideTransaction         (RuntimeError)            a gateway must not be asked while a transaction is open
@@ -153,6 +154,13 @@ class NotRefundable(BillingError, ValueError):
 
     def __init__(self, reference: str, reason: str) -> None:
         super().__init__(f"Payment {reference} cannot be refunded: {reason}.")
+
+
+class NotInReview(BillingError, ValueError):
+    """Nobody has to decide about this payment, or it cannot be decided like this."""
+
+    def __init__(self, reference: str, reason: str) -> None:
+        super().__init__(f"Payment {reference} cannot be decided so: {reason}.")
 
 
 class NotProven(BillingError):

@@ -1,4 +1,4 @@
-"""The one door to a payment's state: start, settle, refund, reconcile.
+"""The one door to a payment's state: start, settle, refund, review, reconcile.
 
 A claim (what a browser brings) is logged and makes us ask; a proof (what the gateway's server answers) settles. The
 gateway is asked outside any transaction. One durable commit then locks the row, tests the transition table, saves,
@@ -7,7 +7,20 @@ logs and activates, so that whatever dies, asking again finishes the work and re
 
 from .reconciling import Sweep, reconcile
 from .refunding import refund
-from .settling import find, record_claim, record_rejected, settle
+from .reviewing import apply_review, dismiss_review
+from .settling import find, record_claim, record_rejected, settle, verify
 from .starting import start
 
-__all__ = ["Sweep", "find", "reconcile", "record_claim", "record_rejected", "refund", "settle", "start"]
+__all__ = [
+    "Sweep",
+    "apply_review",
+    "dismiss_review",
+    "find",
+    "reconcile",
+    "record_claim",
+    "record_rejected",
+    "refund",
+    "settle",
+    "start",
+    "verify",
+]

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from .. import clock
 from ..states import OPEN, SOFT_FAILED, UNSENT_AFTER
 from .door import Durable, S, locked, move, payments
-from .settling import RETRY, ask
+from .settling import CALM, RETRY, URGENT, verify
 
-URGENT = OPEN | SOFT_FAILED | {S.REFUND_PENDING}
 BACK = frozenset({S.PARTIALLY_REFUNDED, S.REFUNDED})
-CALM = frozenset({S.PAID, S.PARTIALLY_REFUNDED})
-"""Looked at when nothing else is to do: their money may have gone back in the gateway's dashboard."""
 
 
 @dataclass(slots=True)
@@ -41,7 +38,7 @@ def reconcile(*, limit: int = 50) -> Sweep:
     for payment in [*urgent, *due.filter(status__in=CALM)[: limit - len(urgent)]]:
         # First to the back of the queue: whatever breaks on this one, the next run begins with the others.
         payments().filter(pk=payment.pk, next_check_at=payment.next_check_at).update(next_check_at=now + RETRY)
-        was, status = payment.status, ask(payment, URGENT | CALM, "reconcile").status
+        was, status = payment.status, verify(payment, actor="reconcile").status
         sweep.asked += 1
         sweep.paid += was != status == S.PAID
         sweep.refunded += was != status and status in BACK

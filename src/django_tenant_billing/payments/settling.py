@@ -67,13 +67,25 @@ def record_rejected(gateway: str, reference: str, problem: str, *, actor: str = 
         log(None, Kind.REFUSED, gateway=gateway, reference=reference[:20], detail=problem, actor=actor)
 
 
+URGENT = OPEN | SOFT_FAILED | {S.REFUND_PENDING}
+"""Something is still to come of these."""
+
+CALM = frozenset({S.PAID, S.PARTIALLY_REFUNDED})
+"""Looked at when nothing else is to do: their money may have gone back in the gateway's dashboard."""
+
+
 def settle(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransaction:
     """Ask the gateway about this payment and apply the answer; the payment as it stands afterwards.
 
     Safe to call at any time, any number of times, by anybody. Without an answer, or while another worker asks, nothing
     changes but the time of the next question. Of what is paid nobody asks. Raises InsideTransaction.
     """
-    return ask(payment, OPEN | SOFT_FAILED | {S.REFUND_PENDING}, actor)
+    return ask(payment, URGENT, actor)
+
+
+def verify(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransaction:
+    """As settle, also of what is paid: its money may have gone back."""
+    return ask(payment, URGENT | CALM, actor)
 
 
 def ask(payment: PaymentTransaction, states: Collection[str], actor: str) -> PaymentTransaction:

@@ -1,0 +1,55 @@
+"""What a person does with money that could not be applied by itself."""
+
+from __future__ import annotations
+
+from .. import clock
+from ..exceptions import NotInReview
+from ..models import PaymentTransaction
+from ..models.payments import new_purchase
+from ..verdicts import next_question
+from .door import Durable, S, locked, move
+
+UNSUITABLE = {
+    "refunded_before_activation": "its money went back already; dismiss it",
+    "organization_gone": "its organization was deleted; refund it",
+}
+"""What cannot be applied, whoever decides so, by the detail of the review."""
+
+
+def apply_review(payment: PaymentTransaction, *, actor: str, reason: str) -> PaymentTransaction:
+    """Apply the money of a payment in review as if it had been paid without a doubt. A duplicate counts as a purchase
+    of its own. Raises NotInReview, ValueError, InsideTransaction.
+    """
+    _reasoned(actor, reason)
+    now = clock.now()
+    with Durable("apply_review"):
+        payment = locked(payment)
+        problem = "" if payment.status == S.REVIEW else f"it is {payment.get_status_display()}"
+        if not problem and payment.organization_id is None:
+            problem = UNSUITABLE["organization_gone"]
+        problem = problem or UNSUITABLE.get(payment.detail, "")
+        if problem:
+            raise NotInReview(payment.reference, problem)
+        if payment.detail == "duplicate":
+            payment.purchase = new_purchase()
+        payment.paid_at, payment.next_check_at = now, next_question(payment, S.PAID, now)
+        saved = ("purchase", "paid_at", "next_check_at")
+        move(payment, S.PAID, detail=payment.detail, actor=actor, data={"reason": reason.strip()}, save=saved)
+        payment.activate_plan()
+    return payment
+
+
+def dismiss_review(payment: PaymentTransaction, *, actor: str, reason: str) -> PaymentTransaction:
+    """Close a review without applying anything. Raises NotInReview, ValueError, InsideTransaction."""
+    _reasoned(actor, reason)
+    with Durable("dismiss_review"):
+        payment = locked(payment)
+        if payment.status != S.REVIEW:
+            raise NotInReview(payment.reference, f"it is {payment.get_status_display()}")
+        move(payment, S.DISMISSED, detail=payment.detail, actor=actor, data={"reason": reason.strip()})
+    return payment
+
+
+def _reasoned(actor: str, reason: str) -> None:
+    if not reason.strip() or not actor.strip():
+        raise ValueError("This needs a reason and an actor: who decides about this payment, and why?")

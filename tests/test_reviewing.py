@@ -1,0 +1,96 @@
+"""What a person does with money that could not be applied by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import transaction
+
+from django_tenant_billing import payments
+from django_tenant_billing.contrib.simulator.server import Server
+from django_tenant_billing.exceptions import InsideTransaction, NotInReview
+from django_tenant_billing.models import Activation, PaymentTransaction, Subscription
+from tests.folding import assert_log_folds_to_state
+from tests.test_payments import pay, plan_of, start, tamper
+from tests.testapp.models import Organization
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Act = Callable[..., PaymentTransaction]
+
+
+@pytest.fixture(autouse=True)
+def log_folds_to_state(db: None) -> Iterator[None]:
+    yield
+    assert_log_folds_to_state()
+
+
+@pytest.fixture
+def waiting(organization: Organization, simulator: Server) -> PaymentTransaction:
+    """Another amount than was asked for."""
+    payment = start(organization)
+    pay(simulator, payment)
+    tamper(simulator, payment, total_amount=389_900)
+    payment = payments.settle(payment)
+    assert (payment.status, payment.detail) == ("review", "amount")
+    return payment
+
+
+def test_what_waited_is_applied_by_name_and_reason(waiting: PaymentTransaction, organization: Organization) -> None:
+    payment = payments.apply_review(waiting, actor="anna", reason="a rupee less, agreed")
+    assert (payment.status, plan_of(organization)) == ("paid", "PRO")
+    assert payment.paid_at is not None
+    assert payment.next_check_at is not None
+    moved = payment.events.get(to_status="paid")
+    assert (moved.actor, moved.detail, moved.data) == ("anna", "amount", {"reason": "a rupee less, agreed"})
+    with pytest.raises(NotInReview, match="it is paid"):
+        payments.apply_review(payment, actor="anna", reason="again")
+    assert Activation.objects.count() == 1
+
+
+def test_a_duplicate_that_is_applied_counts_as_a_purchase_of_its_own(
+    organization: Organization, simulator: Server
+) -> None:
+    first, second = start(organization), start(organization)
+    for payment in (first, second):
+        pay(simulator, payment)
+        payments.settle(payment)
+    second.refresh_from_db()
+    assert (second.status, second.detail) == ("review", "duplicate")
+    once = Subscription.objects.get().period_end
+    payments.apply_review(second, actor="anna", reason="they want two months")
+    twice = Subscription.objects.get().period_end
+    assert once is not None
+    assert twice is not None
+    assert twice > once
+    assert Activation.objects.count() == 2
+
+
+def test_what_is_dismissed_is_closed_and_gives_nothing(waiting: PaymentTransaction, organization: Organization) -> None:
+    payment = payments.dismiss_review(waiting, actor="anna", reason="refunded in the dashboard")
+    assert (payment.status, plan_of(organization)) == ("dismissed", "FREE")
+    with pytest.raises(NotInReview, match="it is dismissed"):
+        payments.dismiss_review(payment, actor="anna", reason="again")
+    assert payments.settle(payment).status == "dismissed"
+
+
+def test_what_went_back_or_belongs_to_nobody_is_not_applied(
+    waiting: PaymentTransaction, organization: Organization
+) -> None:
+    PaymentTransaction.objects.update(detail="refunded_before_activation")
+    with pytest.raises(NotInReview, match="its money went back already"):
+        payments.apply_review(waiting, actor="anna", reason="because")
+    organization.delete()
+    with pytest.raises(NotInReview, match="its organization was deleted"):
+        payments.apply_review(waiting, actor="anna", reason="because")
+
+
+@pytest.mark.parametrize("act", [payments.apply_review, payments.dismiss_review])
+def test_a_decision_needs_a_reason_and_a_commit_of_its_own(waiting: PaymentTransaction, act: Act) -> None:
+    with pytest.raises(ValueError, match="a reason and an actor"):
+        act(waiting, actor="anna", reason=" ")
+    with pytest.raises(InsideTransaction), transaction.atomic():
+        act(waiting, actor="anna", reason="because")
+    waiting.refresh_from_db()
+    assert waiting.status == "review"
