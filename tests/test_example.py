@@ -291,7 +291,7 @@ def test_seeding_again_changes_only_the_tokens(seeded: str) -> None:
 def test_the_tour_plays_the_main_job_and_leaves_nothing_behind(tmp_path: Path) -> None:
     played = manage("tour", DATABASE_URL="postgresql://nobody@nowhere.invalid/nothing", TMPDIR=str(tmp_path))
     assert played.returncode == 0, played.stderr
-    place = 0
+    place, told = 0, "".join(played.stdout.split())  # lines are wrapped wherever they get too long
     for landmark in (
         "/billing/usage/",
         '"plan": "FREE"',
@@ -318,7 +318,7 @@ def test_the_tour_plays_the_main_job_and_leaves_nothing_behind(tmp_path: Path) -
         "initiated -> paid",
         "manage.py demo",
     ):
-        place = played.stdout.find(landmark, place)
+        place = told.find("".join(landmark.split()), place)
         assert place >= 0, f"{landmark} is missing in:\n{played.stdout}"
     assert "\x1b" not in played.stdout
     assert list(tmp_path.iterdir()) == []
@@ -407,16 +407,7 @@ def test_the_guides_fourth_test_is_the_curl_line_that_the_demo_prints(demo: Demo
 
 
 def test_every_page_opens_without_script_or_inline_style(demo: Demo, samir: Browser) -> None:
-    pages = [
-        "/",
-        "/invoices/",
-        "/invoices/new/",
-        "/customers/",
-        "/customers/new/",
-        "/billing/",
-        "/billing/plans/",
-        "/billing/checkout/?plan=PRO",
-    ]
+    pages = ["/", "/invoices/", "/invoices/new/", "/customers/", "/customers/new/", "/billing/", "/billing/plans/"]
     for path in [*pages, "/billing/checkout/?plan=PRO", "/billing/payments/"]:
         page = samir.get(path)
         assert page.status_code == 200, path
