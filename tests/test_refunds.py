@@ -111,6 +111,28 @@ def test_a_prepaid_plan_comes_earlier_again_when_a_renewal_before_it_is_taken_ba
     assert (stands(), rest) == before
 
 
+def test_a_prepaid_plan_begins_when_the_renewal_that_runs_before_it_is_taken_back(sold: Organization) -> None:
+    pay(sold, "PRO", START)
+    pay(sold, "BASIC", on(1, 2))
+    renewal = pay(sold, "PRO", on(2, 2))
+    taken_back(sold, renewal, on(5, 3))
+    assert (row().plan_id, row().period_start, row().period_end) == ("BASIC", on(5, 3), on(5, 4))
+    assert row().next_plan_id is None
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_credit_that_went_through_several_upgrades_is_undone_in_any_order(
+    sold: Organization, order: tuple[int, ...]
+) -> None:
+    Plan.objects.create(code="GOLD", name="Gold", position=9)
+    PlanPrice.objects.create(plan_id="GOLD", amount_minor=900_000, is_default=True)
+    began = stands()
+    spans = [pay(sold, plan, START + timedelta(days=n)) for n, plan in enumerate(("BASIC", "PRO", "GOLD"))]
+    for n, which in enumerate(order):
+        taken_back(sold, spans[which], START + timedelta(days=3, hours=n))
+    assert stands() == began
+
+
 def test_what_an_upgrade_took_the_place_of_goes_on_and_is_no_credit_any_more(sold: Organization) -> None:
     pay(sold, "BASIC", START, yearly_basic())
     before = stands()

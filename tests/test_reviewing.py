@@ -10,7 +10,9 @@ from django.db import transaction
 from django_tenant_billing import payments
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.exceptions import InsideTransaction, NotInReview
+from django_tenant_billing.gateways.base import Outcome, Proof
 from django_tenant_billing.models import Activation, PaymentTransaction, Subscription
+from django_tenant_billing.payments import settling
 from tests.folding import assert_log_folds_to_state
 from tests.test_payments import pay, plan_of, start, tamper
 from tests.testapp.models import Organization
@@ -73,6 +75,12 @@ def test_what_is_dismissed_is_closed_and_gives_nothing(waiting: PaymentTransacti
     with pytest.raises(NotInReview, match="it is dismissed"):
         payments.dismiss_review(payment, actor="anna", reason="again")
     assert payments.settle(payment).status == "dismissed"
+
+
+def test_a_late_answer_changes_nothing_about_what_is_in_review(waiting: PaymentTransaction) -> None:
+    late = Proof(outcome=Outcome.FAILED, status="Failed", amount_minor=None, gateway_reference=None)
+    payment = settling._apply(waiting, late, "late")
+    assert (payment.status, payment.detail) == ("review", "amount")
 
 
 def test_what_went_back_or_belongs_to_nobody_is_not_applied(

@@ -32,8 +32,6 @@ def take_back(row: Subscription, span: Activation, now: datetime, *, actor: str,
     span.taken_back_at = now
     if span.closed_at is not None:
         _uncredit(row, span, now)
-    elif span.ends_at > now and row.period_end is None:
-        _credit(row, span)
     elif span.ends_at > now:
         _rewind(row, span, now)
     span.closed_at = span.closed_at or now
@@ -49,6 +47,10 @@ def take_back(row: Subscription, span: Activation, now: datetime, *, actor: str,
 
 def _rewind(row: Subscription, span: Activation, now: datetime) -> None:
     """Take an open span out of the time to come: what follows it comes earlier, what it took the place of goes on."""
+    if row.period_end is None:  # A gift without an end goes on.
+        _close([span], now)
+        _credit(row, span)
+        return
     others = [other for other in Activation.objects.open_of(row, now) if other != span]
     given, canceled_at = _given_days(row, [span, *others], now), row.canceled_at
     follows = [other for other in others if other.starts_at > max(span.starts_at, now)]
@@ -63,7 +65,7 @@ def _rewind(row: Subscription, span: Activation, now: datetime) -> None:
     else:
         if span.starts_at == row.trial_ends_at:
             row.anchor = datetime.fromisoformat(span.before["anchor"])
-        _cut(row, span.starts_at)
+        _cut(row, row.period_end, span.starts_at)
         _close(reopened, now)
         follows += [other for other in reopened if other.taken_back_at is None]
     follows.sort(key=lambda other: other.starts_at)
@@ -95,16 +97,14 @@ def _close(spans: Iterable[Activation], now: datetime) -> None:
     Activation.objects.filter(pk__in=[span.pk for span in spans]).update(closed_at=now)
 
 
-def _cut(row: Subscription, moment: datetime) -> None:
-    """Let what is paid end at a moment."""
-    if row.period_end is None:
-        return
-    if row.next_period_end is not None and moment > row.period_end:
+def _cut(row: Subscription, end: datetime, moment: datetime) -> None:
+    """Let what is paid, of a plan that ends at ``end`` and of the next one, end at a moment."""
+    if row.next_period_end is not None and moment > end:
         row.next_period_end = min(row.next_period_end, moment)
         return
     if row.next_period_end is not None:
         row.next_plan_id = row.next_period_end = None
-    row.period_end = min(row.period_end, moment)
+    row.period_end = min(end, moment)
 
 
 def _uncredit(row: Subscription, span: Activation, now: datetime) -> None:
@@ -162,9 +162,7 @@ def _put_anew(row: Subscription, span: Activation, now: datetime) -> None:
 
 def _given_days(row: Subscription, spans: Iterable[Activation], now: datetime) -> int:
     """Days still to come that nobody paid for."""
-    end, zone = row.paid_until, row.zone
-    if end is None or end <= now:
-        return 0
+    end, zone = row.paid_until or now, row.zone
     return days_between(now, end, zone) - sum(days_between(max(s.starts_at, now), s.ends_at, zone) for s in spans)
 
 
