@@ -77,6 +77,10 @@ def all_but_expiry(row: Subscription) -> list[tuple[datetime, Change]]:
     return [(moment, change) for moment, change in moments(row) if change is not Change.EXPIRED]
 
 
+def all_but_changes(row: Subscription) -> list[tuple[datetime, Change]]:
+    return [(moment, change) for moment, change in moments(row) if change is not Change.CHANGED]
+
+
 def of_utc(start: datetime, end: datetime, _zone: Any) -> int:
     return (end.astimezone(UTC).date() - start.astimezone(UTC).date()).days
 
@@ -118,6 +122,7 @@ BUGS: dict[str, tuple[Any, str, Any]] = {
     "access waits for the command": (Subscription, "plan_in_force", only_what_was_noted),
     "what was prepaid is lost when it begins": (Subscription, "_roll", loses_what_was_prepaid),
     "nobody is told of expiry": (Subscription, "_moments", all_but_expiry),
+    "what was scheduled never comes": (Subscription, "_moments", all_but_changes),
     "credit is spent where it does not suffice": (acts, "quote", lambda *_args: SimpleNamespace(due_minor=0)),
     "no grace after a trial": (Subscription, "renews_at", property(renews_once_tried)),
     "months after a trial drift": (Subscription, "follows_trial", Subscription.on_trial),
@@ -141,6 +146,7 @@ STEPS: dict[str, list[Step]] = {
     "grace for who canceled": [PRO, ("cancel",)],
     "access waits for the command": [PRO, ("let_days_pass", 40)],
     "what was prepaid is lost when it begins": [PRO, BASIC, ("let_an_end_come", "own_end", 0), ("run_billing",)],
+    "what was scheduled never comes": [PRO, ("schedule", "BASIC"), ("let_days_pass", 40), ("run_billing",)],
     "nobody is told of expiry": [SOLO, ("let_days_pass", 40), ("run_billing",)],
     "credit is spent where it does not suffice": [("buy_with_credit", ("PRO", 1))],
     "no grace after a trial": [("start_trial",), BASIC],
