@@ -9,7 +9,7 @@ from django.test import Client
 
 from django_tenant_billing import payments
 from django_tenant_billing.contrib.simulator.server import Server
-from django_tenant_billing.models import PaymentTransaction
+from django_tenant_billing.models import PaymentTransaction, Subscription
 from tests.test_payments import pay, plan_of, start, tamper
 from tests.testapp.models import Organization
 
@@ -69,6 +69,20 @@ def test_what_is_in_review_is_decided_with_a_reason(
     assert "cannot be decided so: it is dismissed" in do(staff, second, "apply_review")
     listed = staff.get("/admin/tenant_billing/paymenttransaction/?status=paid").content.decode()
     assert "amount" in listed
+
+
+def test_money_that_nobody_can_add_up_with_credit_stays_in_review(
+    staff: Client, organization: Organization, simulator: Server
+) -> None:
+    basic, waiting = start(organization, "BASIC"), start(organization)
+    for payment in (basic, waiting):
+        pay(simulator, payment)
+    payments.settle(basic)
+    tamper(simulator, waiting, total_amount=1)
+    waiting = payments.settle(waiting)
+    Subscription.objects.update(credit_minor=1, credit_currency="USD")
+    assert "what is unused was paid in another money" in do(staff, waiting, "apply_review")
+    assert (waiting.status, plan_of(organization)) == ("review", "BASIC")
 
 
 def test_who_may_only_look_does_nothing_and_what_is_not_there_is_not_found(

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import payments
-from ..exceptions import GatewayError, NotInReview, NotRefundable
+from ..exceptions import GatewayError, NotForSale, NotInReview, NotRefundable
 from ..models import Activation, PaymentEvent, PaymentTransaction
 from ..money import to_minor
 from ..views.shared import non_atomic
@@ -40,7 +40,7 @@ class PaymentActForm(forms.Form):
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200)
 
     def run(self, payment: PaymentTransaction, actor: str) -> PaymentTransaction:
-        """Do it. Raises NotRefundable, NotInReview, GatewayError."""
+        """Do it. Raises NotRefundable, NotInReview, NotForSale, GatewayError."""
         act, amount, reason = (self.cleaned_data[name] for name in ("act", "amount", "reason"))
         if act == "verify":
             return payments.verify(payment, actor=f"{actor}: {reason}")
@@ -91,7 +91,7 @@ class PaymentTransactionAdmin(ReadOnly, admin.ModelAdmin):
         if form.is_valid():
             try:
                 payment = form.run(payment, request.user.get_username())
-            except (NotRefundable, NotInReview, GatewayError) as error:
+            except (NotRefundable, NotInReview, NotForSale, GatewayError) as error:
                 messages.error(request, str(error))
             else:
                 told = _("Payment %(reference)s is %(status)s.")

@@ -18,7 +18,7 @@ UNSUITABLE = {
 
 def apply_review(payment: PaymentTransaction, *, actor: str, reason: str) -> PaymentTransaction:
     """Apply the money of a payment in review as if it had been paid without a doubt. A duplicate counts as a purchase
-    of its own. Raises NotInReview, ValueError, InsideTransaction.
+    of its own. Raises NotInReview, NotForSale, ValueError, InsideTransaction.
     """
     _reasoned(actor, reason)
     now = clock.now()
