@@ -36,8 +36,7 @@ def site(settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
 
 
 def test_paid_days_in_are_equal_days_of_access_out(runs: int) -> None:
-    # 200 examples of 30 steps on SQLite.
-    run(40 * runs if connection.vendor == "sqlite" else 5 * runs, shrink=True)
+    run(40 * runs if connection.vendor == "sqlite" else 5 * runs, shrink=True)  # 200 or 100, of 30 steps
 
 
 # --- planted bugs ----------------------------------------------------------------------------------------------------
