@@ -166,6 +166,17 @@ def test_the_plan_is_canceled_resumed_and_changed_from_the_overview(browser: Cli
     assert actors.pop().endswith(": samir")
 
 
+@pytest.mark.parametrize("act", ["start-trial", "schedule-change", "buy-with-credit"])
+@pytest.mark.parametrize("plan", ["", "GOLD", "pro", "PRO\x00"])
+def test_a_plan_that_is_none_to_the_letter_is_a_bad_request_of_every_act(browser: Client, act: str, plan: str) -> None:
+    Plan.objects.filter(pk="PRO").update(trial_days=14)
+    before = row().snapshot()
+    answer = do(browser, act, START, plan=plan)
+    assert answer.status_code == 400
+    assert "there is no such plan" in text(answer)
+    assert row().snapshot() == before
+
+
 def test_what_is_not_possible_is_explained_and_changes_nothing(browser: Client, sold: Organization) -> None:
     pay(sold, "PRO", START)
     before = row().snapshot()

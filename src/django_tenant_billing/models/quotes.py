@@ -98,17 +98,23 @@ class Quote:
         return replace(self, due_minor=due)
 
 
-def price_of(plan: str, price: PlanPrice | str | None = None) -> PlanPrice:
-    """The price at which a plan is sold: the default one, or one of its own, given or named by its term: ``year``.
-
-    Raises NotForSale.
-    """
-    # A NUL is no text to PostgreSQL, which would make a bug of a bad request.
+def plan_for_sale(plan: str) -> Plan:
+    """The plan of this code, to the letter. Raises NotForSale where there is none, or it is retired."""
+    # A NUL is no text to PostgreSQL, which would make a bug of a bad request; MariaDB finds "pro" where PRO is meant.
     found = Plan.objects.filter(code=plan).first() if plan.isprintable() else None
     if found is None or found.code != plan:
         raise NotForSale(plan, "there is no such plan")
     if not found.is_active:
         raise NotForSale(plan, "it is no longer for sale")
+    return found
+
+
+def price_of(plan: str, price: PlanPrice | str | None = None) -> PlanPrice:
+    """The price at which a plan is sold: the default one, or one of its own, given or named by its term: ``year``.
+
+    Raises NotForSale.
+    """
+    found = plan_for_sale(plan)
     if isinstance(price, str):
         # Where it is sold in two currencies: in that of the default price.
         named = [one for one in found.prices.order_by("pk") if one.term == price]

@@ -17,10 +17,20 @@ from .. import clock
 from ..conf import conf, load
 from ..exceptions import NotForSale, NotPossible, TrialUsed
 from ..lifecycle import Change, State
-from ..models import Activation, Plan, PlanPrice, Subscription, SubscriptionEvent, TrialMark, UsageCounter
+from ..models import Activation, PlanPrice, Subscription, SubscriptionEvent, TrialMark, UsageCounter
 from ..models.activations import ActivationQuerySet
 from ..models.purchases import buy, drop_next, facts_of, give_back, prepaid, shift_next
-from ..models.quotes import Excess, Quote, credits_for, excess_under, price_of, quote, stands_lower, terms_of
+from ..models.quotes import (
+    Excess,
+    Quote,
+    credits_for,
+    excess_under,
+    plan_for_sale,
+    price_of,
+    quote,
+    stands_lower,
+    terms_of,
+)
 from ..periods import Interval, add
 from .rows import subscription_of
 
@@ -173,7 +183,7 @@ def start_trial(organization: Model, plan: str, *, actor: str, reason: str = "")
 
     Raises NotPossible, TrialUsed, NotForSale.
     """
-    days = Plan.objects.filter(pk=plan, is_active=True).values_list("trial_days", flat=True).first()
+    days = plan_for_sale(plan).trial_days
     if not days:
         raise NotForSale(plan, "it has no trial")
     with _change(organization, Change.TRIAL_STARTED, actor, reason) as (row, now):
