@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_tenant_billing import quotas
 from django_tenant_billing.testing import set_used, subscribe
+from tests.members import member
 from tests.testapp.models import Customer, Organization
 from tests.testapp.views import ViewBroke, create_invoice, create_invoice_async
 
@@ -25,9 +26,7 @@ JSON = {"Accept": "application/json"}
 
 @pytest.fixture
 def browser(organization: Organization, user: User) -> Client:
-    client = Client(headers={"X-Organization": str(organization.pk)})
-    client.force_login(user)
-    return client
+    return member(organization, user)
 
 
 def used(organization: Organization, feature: str = "invoices") -> int:

@@ -28,6 +28,7 @@ from django_tenant_billing.states import CHECK_AFTER
 from django_tenant_billing.views.shared import result_url
 from tests.conftest import use_simulator
 from tests.folding import assert_log_folds_to_state
+from tests.members import member
 from tests.test_payments import fault, kinds, plan_of
 from tests.testapp.models import Organization
 
@@ -42,9 +43,7 @@ def _log_rebuilds_every_payment(organization: Organization) -> Any:
 
 @pytest.fixture
 def browser(organization: Organization, user: User) -> Client:
-    client = Client(headers={"X-Organization": str(organization.pk)})
-    client.force_login(user)
-    return client
+    return member(organization, user)
 
 
 def booked(organization: Organization, plan: str = "PRO") -> PaymentTransaction:

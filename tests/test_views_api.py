@@ -21,6 +21,7 @@ from django_tenant_billing.states import PaymentState
 from django_tenant_billing.testing import subscribe
 from django_tenant_billing.views import api, endpoints
 from django_tenant_billing.views.shared import result_url
+from tests.members import member
 from tests.test_payments import fault, pay, start, tamper
 from tests.testapp.models import Organization
 
@@ -28,9 +29,7 @@ from tests.testapp.models import Organization
 @pytest.fixture
 def client(organization: Organization, user: User) -> Client:
     """Logged in, of one organization; enforces CSRF as a real site does."""
-    client = Client(headers={"X-Organization": str(organization.pk)})
-    client.force_login(user)
-    return client
+    return member(organization, user)
 
 
 def post(client: Client, path: str, body: Any, **headers: str) -> Any:

@@ -14,6 +14,7 @@ from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.lifecycle import State
 from django_tenant_billing.models import PaymentTransaction, Plan, PlanPrice, SubscriptionEvent, TrialMark
 from django_tenant_billing.testing import set_used
+from tests.members import member
 from tests.quota_tools import at
 from tests.sales import START, on, pay, row, yearly
 from tests.test_views_pages import text
@@ -22,9 +23,7 @@ from tests.testapp.models import Organization
 
 @pytest.fixture
 def browser(sold: Organization, simulator: Server, user: User) -> Client:
-    client = Client(headers={"X-Organization": str(sold.pk), "Accept": "text/html"})
-    client.force_login(user)
-    return client
+    return member(sold, user, Accept="text/html")
 
 
 def seen(browser: Client, path: str, day: datetime) -> str:

@@ -16,6 +16,7 @@ from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.models import Feature, PaymentTransaction, Plan, PlanPrice, Subscription
 from django_tenant_billing.testing import subscribe
 from django_tenant_billing.views.shared import result_url
+from tests.members import member
 from tests.quota_tools import at
 from tests.sales import START, on, pay
 from tests.test_payments import fault, start
@@ -26,9 +27,7 @@ PAGES = ("/billing/", "/billing/plans/", "/billing/payments/", "/billing/checkou
 
 @pytest.fixture
 def browser(organization: Organization, user: User) -> Client:
-    client = Client(headers={"X-Organization": str(organization.pk), "Accept": "text/html"})
-    client.force_login(user)
-    return client
+    return member(organization, user, Accept="text/html")
 
 
 def text(answer: Any) -> str:

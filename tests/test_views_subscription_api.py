@@ -12,6 +12,7 @@ from django_tenant_billing import subscriptions
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.models import PaymentTransaction, Plan, PlanPrice
 from django_tenant_billing.testing import set_used
+from tests.members import member
 from tests.quota_tools import at
 from tests.sales import START, on, pay, row
 from tests.test_views_api import post
@@ -20,9 +21,7 @@ from tests.testapp.models import Organization
 
 @pytest.fixture
 def client(sold: Organization, user: User) -> Client:
-    client = Client(headers={"X-Organization": str(sold.pk)})
-    client.force_login(user)
-    return client
+    return member(sold, user)
 
 
 def test_the_subscription_is_told_as_of_now_whatever_was_written_down(client: Client, sold: Organization) -> None:
