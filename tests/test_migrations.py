@@ -20,11 +20,13 @@ from django.db import connection
 
 from django_tenant_billing import clock, quotas
 from django_tenant_billing.models import (
+    Breaker,
     Heartbeat,
     PaymentEvent,
     PaymentTransaction,
     PlanLimit,
     Subscription,
+    Throttle,
     TrialMark,
     Usage,
     UsageCounter,
@@ -304,6 +306,8 @@ def fill() -> Organization:
     )  # fmt: skip
     payment.activate_plan()
     Heartbeat.objects.beat("run_billing", now)
+    Breaker.objects.unanswered("khalti", now)
+    Throttle.objects.take("callback", 1, timedelta(minutes=1), now)
     TrialMark.objects.mark(["organization:1"], "PRO", now)
     PaymentEvent.objects.create(payment=payment, gateway="khalti", kind="proof", at=now, data={"status": "Completed"})
     quotas.consume(organization, "api_calls", 3, key="order-7")

@@ -20,6 +20,7 @@ from django_tenant_billing.catalogue import MAX_LIMIT
 from django_tenant_billing.exceptions import AppendOnly, CatalogueMissing, NotProven, UnknownFeature
 from django_tenant_billing.models import (
     Activation,
+    Breaker,
     Feature,
     Heartbeat,
     Hold,
@@ -31,6 +32,7 @@ from django_tenant_billing.models import (
     PlanLimit,
     PlanPrice,
     Subscription,
+    Throttle,
     TrialMark,
     Usage,
     UsageCounter,
@@ -171,6 +173,18 @@ def other_organization() -> Organization:
 
 
 Act = Callable[[Organization], object]
+
+
+def breakers(*gateways: str) -> None:
+    for gateway in gateways:
+        Breaker.objects.create(gateway=gateway)
+
+
+def throttles(*names: str) -> None:
+    for name in names:
+        Throttle.objects.create(name=name, started_at=NOW, count=1)
+
+
 NEVER: dict[str, tuple[list[Act], list[Act]]] = {
     "tb_limit_unique": (
         [lambda o: PlanLimit.objects.create(plan_id="FREE", feature_id="invoices", limit_value=11)],
@@ -319,6 +333,8 @@ NEVER: dict[str, tuple[list[Act], list[Act]]] = {
         [lambda o: two_payments(o, {"reference": "TB-1"}, {"reference": "TB-1", "gateway": "esewa"})],
         [lambda o: two_payments(o, {"reference": "TB-1"}, {"reference": "TB-2"})],
     ),
+    "breaker.gateway": ([lambda o: breakers("khalti", "khalti")], [lambda o: breakers("khalti", "esewa")]),
+    "throttle.name": ([lambda o: throttles("a", "a")], [lambda o: throttles("a", "b")]),
     "activation.payment": ([one_payment_activated_twice], [two_activations]),
     "activation.purchase": ([lambda o: two_activations(o, purchase="a")], [two_activations]),
     "subscription.organization": (

@@ -96,6 +96,7 @@ ROOT = Path(django_tenant_billing.__file__).parent
             models,
             {
                 "Activation",
+                "Breaker",
                 "Feature",
                 "Heartbeat",
                 "Hold",
@@ -109,6 +110,7 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "PlanPrice",
                 "Subscription",
                 "SubscriptionEvent",
+                "Throttle",
                 "TrialMark",
                 "Usage",
                 "UsageCounter",
@@ -202,6 +204,7 @@ def test_signals_say_what_they_carry() -> None:
         "payment_needs_review",
         "payment_refunded",
         "subscription_changed",
+        "suspicious_payment",
         "usage_warning",
     }
 

@@ -16,6 +16,10 @@ BillingError
 │   └── TrialUsed                                       the one trial was had
 ├── NotRefundable             (ValueError)              a payment whose money cannot be sent back like this
 ├── NotInReview               (ValueError)              nobody has to decide about this payment, or not so
+├── AlreadyPaid               (ValueError)              an earlier attempt for the same thing has just turned out paid
+├── TooManyAttempts                                     three attempts to pay are open already
+├── Throttled                                           too often in too short a time (429, Retry-After)
+├── Busy                                                somebody else holds the row for too long (503): try again
 ├── NotProven                                           activate_plan() on a payment that is not paid
 ├── IllegalTransition                                   the transition table says no
 ├── InsideTransaction         (RuntimeError)            a gateway must not be asked while a transaction is open
@@ -23,7 +27,9 @@ BillingError
 └── GatewayError
     ├── GatewayNotConfigured  (ImproperlyConfigured)    an alias or an option nobody set
     ├── GatewayUnavailable                              no usable answer: unknown, never "failed"
-    │   └── GatewayTimeout                              the total deadline passed
+    │   ├── GatewayTimeout                              the total deadline passed
+    │   ├── GatewayPaused                               it failed to answer too often, and is not asked for a minute
+    │   └── GatewayRefusesUs                            it refuses our key: nobody asks until a person mends that
     ├── GatewayRejected                                 the gateway refused our request, with its reasons
     └── CallbackRejected      (SuspiciousOperation: 400)  a claim that cannot be read
 """
@@ -31,6 +37,7 @@ BillingError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied, SuspiciousOperation
 
@@ -163,6 +170,38 @@ class NotInReview(BillingError, ValueError):
         super().__init__(f"Payment {reference} cannot be decided so: {reason}.")
 
 
+class AlreadyPaid(BillingError, ValueError):
+    """An earlier attempt to pay for the same thing, asked about once more, turned out to be paid."""
+
+    def __init__(self, payment: Any) -> None:
+        self.payment = payment
+        super().__init__(f"Payment {payment.reference} has paid for this already. Nothing more is due.")
+
+
+class TooManyAttempts(BillingError):
+    """The organization has so many open attempts to pay that another one would be a mistake."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"{number} attempts to pay are still open. Finish or cancel one at the gateway, or try again in an hour."
+        )
+
+
+class Throttled(BillingError):
+    """Done too often in too short a time; ``seconds`` until the next try."""
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(f"Too many tries. Try again in {seconds} seconds.")
+
+
+class Busy(BillingError):
+    """Somebody else holds what this needs for longer than a caller should wait. Nothing was changed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is busy with another request. Nothing was changed; try again in a few seconds.")
+
+
 class NotProven(BillingError):
     """activate_plan() was called on a payment whose gateway has not confirmed it."""
 
@@ -212,6 +251,20 @@ class GatewayUnavailable(GatewayError):
 
 class GatewayTimeout(GatewayUnavailable):
     """The total deadline passed before the whole answer was there."""
+
+
+class GatewayPaused(GatewayUnavailable):
+    """It failed to answer several times in a row, and is asked once a minute only."""
+
+    def __init__(self, gateway: str) -> None:
+        super().__init__(
+            f"Gateway {gateway!r} is not asked now: it failed to answer too often, or refused our key. "
+            f"To ask it all the same: manage.py reconcile_payments --resume {gateway}"
+        )
+
+
+class GatewayRefusesUs(GatewayUnavailable):
+    """It refuses our key: what happened is unknown, and asking again is no use until a person mends that."""
 
 
 class GatewayRejected(GatewayError):

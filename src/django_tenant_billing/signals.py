@@ -20,3 +20,7 @@ subscription_changed = Signal()
 # Arguments: organization, decision, percent. Counting or reserving went past 60, 80 or 100 percent of the limit. Sent
 # once for each crossing; only while a receiver is connected does finding it cost a read.
 usage_warning = Signal()
+
+# Arguments: payment (None where it fits none of ours), gateway, reason. Something that no honest payer does: a bad
+# signature, somebody else's reference, a burst of callbacks. payment.suspicion keeps the last reason.
+suspicious_payment = Signal()

@@ -29,6 +29,22 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="Breaker",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("gateway", models.CharField(max_length=50, unique=True, verbose_name="gateway")),
+                ("failures", models.PositiveIntegerField(default=0, verbose_name="unanswered in a row")),
+                ("opened_at", models.DateTimeField(blank=True, null=True, verbose_name="not asked since")),
+                ("probe_at", models.DateTimeField(blank=True, null=True, verbose_name="tried again at")),
+                ("halted", models.CharField(blank=True, max_length=200, verbose_name="halted because")),
+            ],
+            options={
+                "verbose_name": "breaker",
+                "verbose_name_plural": "breakers",
+                "ordering": ["gateway"],
+            },
+        ),
+        migrations.CreateModel(
             name="Feature",
             fields=[
                 ("slug", models.CharField(max_length=50, primary_key=True, serialize=False, verbose_name="slug")),
@@ -127,6 +143,20 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Throttle",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=120, unique=True, verbose_name="name")),
+                ("started_at", models.DateTimeField(db_index=True, verbose_name="since")),
+                ("count", models.PositiveIntegerField(verbose_name="count")),
+            ],
+            options={
+                "verbose_name": "throttle",
+                "verbose_name_plural": "throttles",
+                "ordering": ["name"],
+            },
+        ),
+        migrations.CreateModel(
             name="TrialMark",
             fields=[
                 ("digest", models.CharField(max_length=64, primary_key=True, serialize=False)),
@@ -192,6 +222,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("detail", models.CharField(blank=True, max_length=50, verbose_name="detail")),
+                ("suspicion", models.CharField(blank=True, max_length=30, verbose_name="suspicion")),
                 ("actor", models.CharField(blank=True, max_length=200, verbose_name="started by")),
                 ("created_at", models.DateTimeField(verbose_name="created at")),
                 ("initiated_at", models.DateTimeField(blank=True, null=True, verbose_name="initiated at")),

@@ -1,6 +1,7 @@
 """The tables. What one aggregate decides about itself is a method here; what crosses to another is a service."""
 
 from .activations import Activation
+from .breakers import Breaker
 from .counters import UsageCounter
 from .heartbeats import Heartbeat
 from .history import SubscriptionEvent
@@ -11,11 +12,13 @@ from .payments import PaymentTransaction
 from .plans import Feature, Plan, PlanLimit, PlanPrice
 from .records import IdempotencyKey, UsageEntry
 from .subscriptions import Subscription
+from .throttles import Throttle
 from .trials import TrialMark
 from .usage import Usage
 
 __all__ = [
     "Activation",
+    "Breaker",
     "Feature",
     "Heartbeat",
     "Hold",
@@ -29,6 +32,7 @@ __all__ = [
     "PlanPrice",
     "Subscription",
     "SubscriptionEvent",
+    "Throttle",
     "TrialMark",
     "Usage",
     "UsageCounter",

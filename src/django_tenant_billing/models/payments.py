@@ -60,6 +60,7 @@ class PaymentTransaction(models.Model):
     interval_count = models.PositiveSmallIntegerField(_("intervals"))
     status = models.CharField(_("status"), max_length=20, choices=PaymentState.choices, default=PaymentState.CREATED)
     detail = models.CharField(_("detail"), max_length=50, blank=True)
+    suspicion = models.CharField(_("suspicion"), max_length=30, blank=True)
     actor = models.CharField(_("started by"), max_length=200, blank=True)
     created_at = models.DateTimeField(_("created at"))
     initiated_at = models.DateTimeField(_("initiated at"), null=True, blank=True)
