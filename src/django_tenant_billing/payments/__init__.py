@@ -5,10 +5,11 @@ gateway is asked outside any transaction. One durable commit then locks the row,
 logs and activates, so that whatever dies, asking again finishes the work and repeating it changes nothing.
 """
 
+from .claims import find, record_claim, record_rejected
 from .reconciling import Sweep, reconcile
 from .refunding import refund
 from .reviewing import apply_review, dismiss_review
-from .settling import find, record_claim, record_rejected, settle, verify
+from .settling import settle, verify
 from .starting import start
 
 __all__ = [
