@@ -27,10 +27,13 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def paid_at_the_wallet(wallet: str, name: str, plan: str = "PRO") -> PaymentTransaction:
-    organization = Organization.objects.create(name=name)
-    payment, _checkout = payments.start(organization, plan, "khalti", base_url="http://testserver")
+    payment = started(Organization.objects.create(name=name), plan)
     act(wallet, payment, "close_tab")
     return payment
+
+
+def started(organization: Organization, plan: str = "PRO") -> PaymentTransaction:
+    return payments.start(organization, plan, "khalti", base_url="http://testserver")[0]
 
 
 def act(wallet: str, payment: PaymentTransaction, action: str) -> None:
@@ -118,13 +121,11 @@ def test_two_different_payments_of_one_organization_both_count(wallet: str, toge
         first = paid_at_the_wallet(wallet, f"run {run}")
         payments.settle(first)
         organization = owner(first)
-        pair = []
-        for _number in range(2):
-            payment, _checkout = payments.start(organization, "PRO", "khalti", base_url="http://testserver")
+        pair = [started(organization) for _number in range(2)]
+        for payment in pair:
             # Two purchases, as when the first was settled between the two starts.
             PaymentTransaction.objects.filter(pk=payment.pk).update(purchase=payment.reference)
             act(wallet, payment, "close_tab")
-            pair.append(payment)
         together(2, partial(deliver_one_of, pair))
         subscription = Subscription.objects.get(organization=organization)
         assert subscription.period_end is not None
@@ -134,11 +135,10 @@ def test_two_different_payments_of_one_organization_both_count(wallet: str, toge
 
 def test_two_attempts_of_one_purchase_paid_at_once_activate_one(wallet: str, together: Together, runs: int) -> None:
     for run in range(runs):
-        first = paid_at_the_wallet(wallet, f"run {run}")
-        organization = owner(first)
-        second, _checkout = payments.start(organization, "PRO", "khalti", base_url="http://testserver")
+        organization = Organization.objects.create(name=f"run {run}")
+        first, second = pair = started(organization), started(organization)
+        act(wallet, first, "close_tab")
         act(wallet, second, "pay")
-        pair = (first, second)
         together(2, partial(deliver_one_of, pair))
         states = PaymentTransaction.objects.filter(organization=organization).values_list("status", "detail")
         assert sorted(states) == [("paid", ""), ("review", "duplicate")]

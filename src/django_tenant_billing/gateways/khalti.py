@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 
 from ..conf import conf
-from ..exceptions import GatewayRejected, GatewayUnavailable
+from ..exceptions import GatewayRefusesUs, GatewayRejected, GatewayUnavailable
 from .addresses import is_loopback, split
 from .base import Checkout, Claim, Gateway, Order, Outcome, Proof, is_id, masked, single_parameters
 from .http import Answer, HeaderAuth, Secret, post_json
@@ -168,7 +168,7 @@ class KhaltiGateway(Gateway):
             )
         answer = post_json(self.base_url.removesuffix(without) + path, payload, HeaderAuth("Key", self._secret))
         if answer.http_status in (401, 403):
-            raise GatewayUnavailable(f"Khalti refused our key (HTTP {answer.http_status}). Check KHALTI_SECRET_KEY.")
+            raise GatewayRefusesUs(f"Khalti refused our key (HTTP {answer.http_status}). Check KHALTI_SECRET_KEY.")
         return answer
 
     def _trust_payment_url(self, url: str) -> None:

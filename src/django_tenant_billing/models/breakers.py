@@ -18,12 +18,15 @@ PROBE_EVERY = timedelta(seconds=60)
 
 
 class BreakerManager(models.Manager["Breaker"]):
+    def holds(self, gateway: str) -> bool:
+        """Is nobody but a probe let through to this gateway?"""
+        return self._of(gateway).exclude(opened_at=None, halted="").exists()
+
     def may_ask(self, gateway: str, now: datetime) -> bool:
         """May somebody ask this gateway now? While the breaker is open one worker in each minute may: the probe."""
-        rows = self._of(gateway)
-        if not rows.exclude(opened_at=None, halted="").exists():
+        if not self.holds(gateway):
             return True
-        probe = rows.filter(halted="").exclude(opened_at=None)
+        probe = self._of(gateway).filter(halted="").exclude(opened_at=None)
         due = Q(probe_at=None) | Q(probe_at__lte=now) | Q(probe_at__gt=now + PROBE_EVERY)
         return bool(probe.filter(due).update(probe_at=now + PROBE_EVERY))
 

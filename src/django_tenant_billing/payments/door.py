@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from django.db import router, transaction
+from django.db import DatabaseError, connections, router, transaction
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from ..exceptions import IllegalTransition, InsideTransaction
+from ..exceptions import Busy, IllegalTransition, InsideTransaction
 from ..gateways.base import Order
 from ..models import PaymentEvent, PaymentTransaction
 from ..states import PaymentState, may_move
+from .waiting import bounded, gave_up
 
 Kind = PaymentEvent.Kind
 log = PaymentEvent.objects.append
@@ -20,17 +22,44 @@ S = PaymentState
 
 
 class Durable(transaction.Atomic):
-    """A transaction that really commits at its end, or refuses to begin: see InsideTransaction."""
+    """A transaction that really commits at its end, or refuses to begin: see InsideTransaction.
+
+    Raises Busy where the database gave up waiting for somebody else; nothing was changed then.
+    """
 
     def __init__(self, what: str) -> None:
         super().__init__(using(), savepoint=True, durable=True)
         self._what = what
+        self._bounds = ExitStack()
 
     def __enter__(self) -> None:
         try:
-            super().__enter__()
+            with self._or_busy(), ExitStack() as undo:
+                super().__enter__()
+                undo.push(super().__exit__)
+                self._bounds.enter_context(bounded(using()))
+                undo.pop_all()
         except RuntimeError as error:
             raise InsideTransaction(self._what) from error
+
+    def __exit__(self, *problem: Any) -> None:
+        self._bounds.close()
+        with self._or_busy():
+            super().__exit__(*problem)
+        if isinstance(problem[1], DatabaseError):
+            self._refuse_if_busy(problem[1])
+
+    @contextmanager
+    def _or_busy(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            self._refuse_if_busy(error)
+            raise
+
+    def _refuse_if_busy(self, error: DatabaseError) -> None:
+        if gave_up(error, connections[using()]):
+            raise Busy(f"payments.{self._what}()") from error
 
 
 def using() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from datetime import timedelta
 from functools import partial
@@ -10,14 +11,16 @@ from django.db import transaction
 from django.db.models import Q
 
 from .. import clock, signals
-from ..exceptions import GatewayError
+from ..exceptions import GatewayError, GatewayRefusesUs, GatewayUnavailable
 from ..gateways.base import Proof
 from ..gateways.registry import get_gateway
-from ..models import PaymentTransaction
+from ..models import Breaker, PaymentTransaction
 from ..states import OPEN, SETTLED, SOFT_FAILED, UNANSWERED_RETRIES, PaymentState
 from ..verdicts import judge, next_question, overdue
 from .access import went_back
 from .door import Durable, Kind, S, locked, log, move, order_of, payments, using
+
+logger = logging.getLogger("tenant_billing")
 
 LEASE = timedelta(seconds=60)
 """How long one worker may take to ask, by the database's clock. A killed worker's lease simply ends."""
@@ -36,7 +39,8 @@ def settle(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransactio
     """Ask the gateway about this payment and apply the answer; the payment as it stands afterwards.
 
     Safe to call at any time, any number of times, by anybody. Without an answer, or while another worker asks, nothing
-    changes but the time of the next question. Of what is paid nobody asks. Raises InsideTransaction.
+    changes but the time of the next question. A gateway that is down, or refuses our key, is spared: see Breaker. Of
+    what is paid nobody asks. Raises InsideTransaction, Busy.
     """
     return ask(payment, URGENT, actor)
 
@@ -49,13 +53,14 @@ def verify(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransactio
 def ask(payment: PaymentTransaction, states: Collection[str], actor: str) -> PaymentTransaction:
     """As settle, of a payment in one of these states."""
     with Durable("settle"):
-        leased = (
+        free = (
             payments()
             .filter(pk=payment.pk, status__in=states)
             .exclude(gateway_reference=None, initiated_at=None)
             .filter(Q(leased_until=None) | Q(leased_until__lt=clock.DatabaseNow()))
-            .update(leased_until=clock.DatabaseNow() + LEASE)
         )
+        may_ask = Breaker.objects.may_ask(payment.gateway, clock.now())
+        leased = may_ask and free.update(leased_until=clock.DatabaseNow() + LEASE)
         payment = payments().get(pk=payment.pk)
         if leased:
             log(payment, Kind.ASKED, actor=actor)
@@ -66,8 +71,21 @@ def ask(payment: PaymentTransaction, states: Collection[str], actor: str) -> Pay
     try:
         proof = get_gateway(payment.gateway).look_up(order_of(payment))
     except GatewayError as error:
+        _note(payment.gateway, error)
         return _unanswered(payment, error, actor)
+    Breaker.objects.answered(payment.gateway)
     return _apply(payment, proof, actor)
+
+
+def _note(gateway: str, error: GatewayError) -> None:
+    """What an answer that did not come means for whoever asks this gateway next."""
+    if isinstance(error, GatewayRefusesUs):
+        Breaker.objects.halt(gateway, str(error))
+        logger.error(
+            "Gateway %r is not asked any more: %s Then: reconcile_payments --resume %s", gateway, error, gateway
+        )
+    elif isinstance(error, GatewayUnavailable):
+        Breaker.objects.unanswered(gateway, clock.now())
 
 
 def _apply(payment: PaymentTransaction, proof: Proof, actor: str) -> PaymentTransaction:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Model
 
 from .. import clock
-from ..exceptions import GatewayRejected, GatewayUnavailable, NotForSale
+from ..exceptions import AlreadyPaid, GatewayRejected, GatewayUnavailable, NotForSale, TooManyAttempts
 from ..gateways.base import Checkout
 from ..gateways.registry import get_gateway
 from ..models import Activation, PaymentTransaction, PlanPrice, Subscription
 from ..models.payments import new_purchase, new_reference
 from ..models.quotes import Quote, price_of, quote, terms_of
 from ..organizations import name_of
-from ..states import HORIZON, next_check
+from ..states import HORIZON, OPEN, next_check
 from .door import Durable, Kind, S, locked, log, move, order_of, payments, using
+from .settling import settle
+
+MOST_OPEN = 3
+COUNTED_FOR = timedelta(hours=1)
+"""So many attempts of one organization may be open at once. No wallet's link can be paid after an hour."""
 
 
 def start(
@@ -30,17 +35,20 @@ def start(
     """Begin an attempt to pay for a plan, at its default price or at another one, which may be named by its term
     (``"year"``); the payer is then sent to the returned Checkout.
 
-    The amount is what credit leaves to be paid. The gateway's reference is committed before this returns. Raises
-    NotForSale, GatewayNotConfigured, GatewayRejected, GatewayUnavailable, InsideTransaction.
+    The amount is what credit leaves to be paid. The gateway's reference is committed before this returns. Earlier open
+    attempts for the same thing are asked about first. Raises AlreadyPaid, TooManyAttempts, NotForSale,
+    GatewayNotConfigured, GatewayRejected, GatewayUnavailable, InsideTransaction, Busy.
     """
     asked = get_gateway(gateway)
     sold = price_of(plan, price)
     if sold.currency not in asked.currencies:
         raise NotForSale(plan, f"{asked.label} does not take {sold.currency}")
+    _ask_about_earlier(organization, sold, actor)
     now = clock.now()
     with Durable("start"):
         # One at a time for each organization: two tabs that pay for the same thing share one purchase.
         subscription = Subscription.objects.lock(organization.pk, now)
+        _refuse_too_many(organization, now)
         quoted = quote(subscription, terms_of(sold), now).at_least(asked.minimum_minor)
         if quoted.due_minor == 0:
             raise NotForSale(plan, "the organization has credit for all of it, so nothing has to be paid")
@@ -79,6 +87,31 @@ def start(
         payment.next_check_at = next_check(payment.initiated_at, payment.initiated_at)
         move(payment, S.INITIATED, actor=actor, save=("gateway_reference", "initiated_at", "next_check_at"))
     return payment, checkout
+
+
+def _ask_about_earlier(organization: Model, sold: PlanPrice, actor: str) -> None:
+    """Whoever paid, closed the tab and comes again is not made to pay twice. Raises AlreadyPaid."""
+    same = payments().filter(
+        organization_id=organization.pk,
+        plan_id=sold.plan_id,
+        interval=sold.interval,
+        interval_count=sold.interval_count,
+        status__in=OPEN,
+        created_at__gt=clock.now() - HORIZON,
+    )
+    for earlier in same.order_by("-created_at", "-pk")[:MOST_OPEN]:
+        asked = settle(earlier, actor=actor)
+        if asked.status == S.PAID:
+            raise AlreadyPaid(asked)
+        if asked.unanswered:
+            return
+
+
+def _refuse_too_many(organization: Model, now: datetime) -> None:
+    fresh = payments().filter(organization_id=organization.pk, created_at__gt=now - COUNTED_FOR)
+    open_ = fresh.filter(status__in=OPEN | {S.CREATED}).count()
+    if open_ >= MOST_OPEN:
+        raise TooManyAttempts(open_)
 
 
 def _open_purchase(organization: Model, quoted: Quote, now: datetime) -> str | None:
