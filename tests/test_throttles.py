@@ -49,3 +49,8 @@ def test_counters_are_forgotten_after_a_day() -> None:
     assert str(Throttle.objects.get()) == "a - 1"
     Throttle.objects.forget(NOON + timedelta(hours=25))
     assert not Throttle.objects.exists()
+
+
+def test_a_rival_who_was_faster_by_a_moment_opens_no_second_window() -> None:
+    take(limit=1)
+    assert take(NOON - timedelta(milliseconds=5), limit=1) == NOON + MINUTE

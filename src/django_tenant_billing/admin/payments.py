@@ -20,6 +20,7 @@ from ..models import Activation, PaymentEvent, PaymentTransaction
 from ..money import to_minor
 from ..views.shared import non_atomic
 from .base import ReadOnly
+from .gateways import WatchesGateways
 
 ACTS = (
     ("verify", gettext_lazy("Ask the gateway now")),
@@ -59,7 +60,7 @@ class PaymentEventInline(ReadOnly, admin.TabularInline):
 
 
 @admin.register(PaymentTransaction)
-class PaymentTransactionAdmin(ReadOnly, admin.ModelAdmin):
+class PaymentTransactionAdmin(WatchesGateways, ReadOnly, admin.ModelAdmin):
     change_form_template = "tenant_billing/admin/payment.html"
     list_display = (
         "reference", "organization_name", "plan", "formatted_amount", "status", "detail", "gateway", "created_at",
