@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connections
 
 from .. import clock
+from ..exceptions import Busy
 from ..models import Breaker, PaymentTransaction, Throttle
 from ..states import OPEN, SOFT_FAILED, UNSENT_AFTER
 from .door import Durable, S, locked, move, payments, using
@@ -65,7 +67,7 @@ def reconcile(
                 payment = rest.pop()
                 if not Breaker.objects.holds(payment.gateway):
                     _pace(payment.gateway, per_second)
-                _count(sweep, S(payment.status), S(verify(payment, actor="reconcile").status))
+                _verify(payment, sweep)
         finally:
             # Whatever breaks on one of these, the next run begins with the others.
             claimed = payments().filter(pk__in=[payment.pk for payment in rest], next_check_at=now + CLAIMED_FOR)
@@ -109,7 +111,12 @@ def _pace(gateway: str, per_second: int) -> None:
         time.sleep(max((free_at - clock.now()).total_seconds(), 0))
 
 
-def _count(sweep: Sweep, was: S, status: S) -> None:
+def _verify(payment: PaymentTransaction, sweep: Sweep) -> None:
+    was = payment.status
+    # Held by somebody for longer than a sweep waits: it comes up again when the claim ends.
+    with suppress(Busy):
+        payment = verify(payment, actor="reconcile")
+    status = S(payment.status)
     sweep.asked += 1
     sweep.paid += was != status == S.PAID
     sweep.refunded += was != status and status in BACK
