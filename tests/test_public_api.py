@@ -54,6 +54,7 @@ ROOT = Path(django_tenant_billing.__file__).parent
         (
             payments,
             {
+                "MOST_DAYS",
                 "Sweep",
                 "apply_review",
                 "dismiss_review",

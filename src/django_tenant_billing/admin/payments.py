@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -38,6 +37,10 @@ class PaymentActForm(forms.Form):
         label=gettext_lazy("Amount"), required=False, min_value=0, decimal_places=2, max_digits=15,
         help_text=gettext_lazy("Of a refund; empty sends all of it back."),
     )  # fmt: skip
+    days = forms.IntegerField(
+        label=gettext_lazy("Days"), required=False, min_value=1, max_value=payments.MOST_DAYS,
+        help_text=gettext_lazy("Of applying: so many days of the plan; empty gives what was ordered."),
+    )  # fmt: skip
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200)
 
     def run(self, payment: PaymentTransaction, actor: str) -> PaymentTransaction:
@@ -48,8 +51,9 @@ class PaymentActForm(forms.Form):
         if act == "refund":
             part = None if amount is None else to_minor(amount)
             return payments.refund(payment, part, actor=actor, reason=reason)
-        decide: Callable[..., PaymentTransaction] = getattr(payments, act)
-        return decide(payment, actor=actor, reason=reason)
+        if act == "apply_review":
+            return payments.apply_review(payment, actor=actor, reason=reason, days=self.cleaned_data["days"])
+        return payments.dismiss_review(payment, actor=actor, reason=reason)
 
 
 class PaymentEventInline(ReadOnly, admin.TabularInline):

@@ -8,11 +8,12 @@ logs and activates, so that whatever dies, asking again finishes the work and re
 from .claims import find, record_claim, record_rejected
 from .reconciling import Sweep, reconcile
 from .refunding import refund
-from .reviewing import apply_review, dismiss_review
+from .reviewing import MOST_DAYS, apply_review, dismiss_review
 from .settling import settle, verify
 from .starting import start
 
 __all__ = [
+    "MOST_DAYS",
     "Sweep",
     "apply_review",
     "dismiss_review",

@@ -27,13 +27,13 @@ def refund(
         payment = locked(payment)
         if (problem := _problem(payment, gateway, amount_minor)) is not None:
             raise NotRefundable(payment.reference, problem)
-        left = payment.amount_minor - payment.refunded_minor
+        left = payment.money_minor - payment.refunded_minor
         payment.paid_at = payment.paid_at or clock.now()
         payment.next_check_at = clock.now()
         facts = {"amount_minor": left if amount_minor is None else amount_minor, "reason": reason.strip()}
         move(payment, S.REFUND_PENDING, detail="asked", actor=actor, data=facts, save=("paid_at", "next_check_at"))
     try:
-        gateway.refund(order_of(payment), None if amount_minor in (None, payment.amount_minor) else amount_minor)
+        gateway.refund(order_of(payment), None if amount_minor in (None, payment.money_minor) else amount_minor)
     except GatewayRejected as error:
         with Durable("refund"):
             payment = locked(payment)
@@ -49,15 +49,15 @@ def refund(
 
 def _problem(payment: PaymentTransaction, gateway: Gateway, amount_minor: int | None) -> str | None:
     """Why this cannot be refunded; None where it can."""
-    part = amount_minor is not None and amount_minor != payment.amount_minor - payment.refunded_minor
+    part = amount_minor is not None and amount_minor != payment.money_minor - payment.refunded_minor
     if payment.status not in (S.PAID, S.REVIEW, S.PARTIALLY_REFUNDED):
         return f"it is {payment.get_status_display()}"
     if not gateway.supports_refunds:
         return f"{gateway.label} refunds in its own dashboard alone; do it there, and it is found within a week"
     if payment.gateway_transaction_id is None:
         return f"{gateway.label} never told its number; refund it in the dashboard"
-    if amount_minor is not None and not (type(amount_minor) is int and 0 < amount_minor <= payment.amount_minor):
-        return f"{amount_minor!r} is no amount of paisa from 1 to {payment.amount_minor - payment.refunded_minor}"
+    if amount_minor is not None and not (type(amount_minor) is int and 0 < amount_minor <= payment.money_minor):
+        return f"{amount_minor!r} is no amount of paisa from 1 to {payment.money_minor - payment.refunded_minor}"
     if part and payment.status != S.PAID:
         return "only a whole payment can be sent back from here: no look-up tells one part from another"
     return None
