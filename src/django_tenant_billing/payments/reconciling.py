@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .. import clock
 from ..states import OPEN, SOFT_FAILED, UNSENT_AFTER
+from .byhand import close_unreceived
 from .door import Durable, S, locked, move, payments
 from .settling import CALM, RETRY, URGENT, verify
 
@@ -27,12 +28,13 @@ class Sweep:
 def reconcile(*, limit: int = 50) -> Sweep:
     """Ask about payments whose time has come, oldest first, and close those that never reached a payer."""
     sweep, now = Sweep(), clock.now()
-    for payment in payments().filter(status=S.CREATED, created_at__lt=now - UNSENT_AFTER)[:limit]:
+    for payment in payments().filter(status=S.CREATED, next_check_at=None, created_at__lt=now - UNSENT_AFTER)[:limit]:
         with Durable("reconcile"):
             unsent = locked(payment)
             if unsent.status == S.CREATED:
                 move(unsent, S.FAILED, detail="initiate_unknown", actor="reconcile")
                 sweep.closed += 1
+    sweep.closed += close_unreceived(now, limit)
     due = payments().filter(next_check_at__lte=now).order_by("next_check_at")
     urgent = list(due.filter(status__in=URGENT)[:limit])
     for payment in [*urgent, *due.filter(status__in=CALM)[: limit - len(urgent)]]:
