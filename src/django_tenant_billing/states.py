@@ -94,6 +94,8 @@ DASHBOARD_CHECKS = tuple(timedelta(weeks=week) for week in range(1, 6))
 UNSENT_AFTER = timedelta(minutes=15)
 """A payment that is still ``created`` then never reached its payer."""
 
+NOT_RECEIVED_AFTER = timedelta(days=30)
+"""A payment by hand whose money nobody recorded until then is over."""
 
 UNANSWERED_RETRIES = 3
 """Questions without an answer that are repeated after a minute before they count as one step of the schedule."""

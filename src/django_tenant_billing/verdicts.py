@@ -44,7 +44,7 @@ def judge(payment: PaymentTransaction, proof: Proof, now: datetime) -> tuple[Pay
     if here not in OPEN | SOFT_FAILED:
         return here, payment.detail
     if proof.outcome is Outcome.SUCCEEDED:
-        problem = _problem(payment, proof, now)
+        problem = problem_of(payment, proof, now)
         return (S.REVIEW, problem) if problem else (S.PAID, "")
     if proof.outcome in (Outcome.REFUNDED, Outcome.PARTIALLY_REFUNDED):
         return S.REVIEW, "refunded_before_activation"
@@ -132,7 +132,7 @@ def next_question(payment: PaymentTransaction, status: PaymentState, now: dateti
     return None
 
 
-def _problem(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
+def problem_of(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
     """Why proved money must wait for a person; empty where it may be applied."""
     if proof.gateway_reference != (payment.gateway_reference or payment.reference):
         return "reference"

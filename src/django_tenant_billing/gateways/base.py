@@ -100,10 +100,14 @@ class Gateway(ABC):
     Raises GatewayUnavailable where no usable answer came: that is never a failure of the payment.
     """
 
-    label: ClassVar[str]
+    label: str
     """What payers call it."""
     supports_refunds: ClassVar[bool] = False
     """Can money be sent back through the gateway's API?"""
+    by_hand: ClassVar[bool] = False
+    """Is its money seen by a person, and nobody can be asked? Then staff records it, and its refunds."""
+    instructions: str = ""
+    """Where it is by hand: what the payer is to do, as plain text."""
     currencies: ClassVar[frozenset[str]] = frozenset({"NPR"})
     """What it can be paid in."""
     minimum_minor: ClassVar[int] = 1

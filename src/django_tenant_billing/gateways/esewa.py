@@ -12,7 +12,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.checks import CheckMessage, Error
 from django.http import HttpRequest, QueryDict
@@ -75,7 +75,7 @@ AMOUNT = re.compile(r"(\d{1,13}|\d{1,3}(?:,\d{3}){1,4})(?:\.(\d{1,2})0*)?", re.A
 class EsewaGateway(Gateway):
     """eSewa. ``merchant_code`` and ``merchant_secret`` come from eSewa; the URLs, unless given, are the mode's."""
 
-    label: ClassVar[str] = "eSewa"
+    label = "eSewa"
 
     def __init__(self, *, merchant_code: str, merchant_secret: str, form_url: str = "", status_url: str = "") -> None:
         self.merchant_code = merchant_code

@@ -47,7 +47,7 @@ OUTCOMES = {
 class KhaltiGateway(Gateway):
     """Khalti. ``secret_key`` is the dashboard's live_secret_key, in the sandbox too; the rest is optional."""
 
-    label: ClassVar[str] = "Khalti"
+    label = "Khalti"
     minimum_minor: ClassVar[int] = MINIMUM_MINOR
     supports_refunds: ClassVar[bool] = True
 
