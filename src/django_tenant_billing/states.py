@@ -69,6 +69,10 @@ CHECK_AFTER = tuple(
 """How long after it was initiated an open payment is asked about. Six minutes covers eSewa's five-minute rule,
 35 the thirty minutes of a Khalti link."""
 
+PRICE_HOLDS_FOR = timedelta(minutes=60)
+"""How long a price holds from when its payment was initiated; that is how long a Khalti link lives. Nobody tells when
+the payer paid, and a form that was signed for eSewa can be posted for ever."""
+
 HORIZON = CHECK_AFTER[-1]
 """After this long without a definite answer an open payment expires."""
 

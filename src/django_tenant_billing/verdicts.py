@@ -14,7 +14,7 @@ from django.db.models import Q
 from .exceptions import NotForSale
 from .gateways.base import Outcome, Proof
 from .models import Activation, PaymentEvent, PaymentTransaction, Subscription
-from .models.quotes import quote
+from .models.quotes import is_sold, quote
 from .states import (
     DASHBOARD_CHECKS,
     HORIZON,
@@ -22,6 +22,7 @@ from .states import (
     NOT_FOUND_AFTER,
     NOT_FOUND_APART,
     OPEN,
+    PRICE_HOLDS_FOR,
     REFUND_CHECK,
     REFUND_GIVEN_UP_AFTER,
     SETTLED,
@@ -159,4 +160,7 @@ def problem_of(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
         offered = quote(subscription, payment.terms, payment.created_at)
     except NotForSale:
         return "not_for_sale"
+    late = payment.status in SOFT_FAILED or now - (payment.initiated_at or payment.created_at) > PRICE_HOLDS_FOR
+    if late and not is_sold(payment.terms):
+        return "price_gone"
     return "credit_gone" if payment.credit_minor > offered.credit_minor else ""
