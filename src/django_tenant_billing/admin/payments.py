@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import payments
-from ..exceptions import GatewayError, NotForSale, NotInReview, NotRefundable
+from ..exceptions import Busy, GatewayError, NotForSale, NotInReview, NotRefundable
 from ..models import Activation, PaymentEvent, PaymentTransaction
 from ..money import to_minor
 from ..views.shared import non_atomic
@@ -62,9 +62,10 @@ class PaymentEventInline(ReadOnly, admin.TabularInline):
 class PaymentTransactionAdmin(ReadOnly, admin.ModelAdmin):
     change_form_template = "tenant_billing/admin/payment.html"
     list_display = (
-        "reference", "organization_name", "plan", "formatted_amount", "status", "detail", "gateway", "created_at",
+        "reference", "organization_name", "plan", "formatted_amount", "status", "detail", "suspicion", "gateway",
+        "created_at",
     )  # fmt: skip
-    list_filter = ("status", "gateway", "plan", "created_at")
+    list_filter = ("status", "suspicion", "gateway", "plan", "created_at")
     list_select_related = ("plan",)
     search_fields = ("reference", "gateway_reference", "gateway_transaction_id", "organization_name")
     inlines = (PaymentEventInline,)
@@ -91,7 +92,7 @@ class PaymentTransactionAdmin(ReadOnly, admin.ModelAdmin):
         if form.is_valid():
             try:
                 payment = form.run(payment, request.user.get_username())
-            except (NotRefundable, NotInReview, NotForSale, GatewayError) as error:
+            except (NotRefundable, NotInReview, NotForSale, GatewayError, Busy) as error:
                 messages.error(request, str(error))
             else:
                 told = _("Payment %(reference)s is %(status)s.")

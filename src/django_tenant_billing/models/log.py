@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,12 +14,42 @@ from .. import clock
 from .append_only import AppendOnlyModel, AppendOnlyQuerySet
 from .payments import PaymentTransaction
 
+LONGEST = 4000
+"""Of all that one line tells, in bytes of JSON."""
+
+CARD = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
+"""Thirteen to nineteen digits, as card numbers are written."""
+
 
 def short(value: Any) -> Any:
-    """Scalars as they are; text and anything else cut to what a log line needs. No NUL: PostgreSQL refuses it."""
-    if value is None or isinstance(value, bool | int):
+    """Scalars as they are; text and anything else cut to what a log line needs, card numbers masked. No NUL:
+    PostgreSQL refuses it.
+    """
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and masked_cards(str(value)) == str(value)):
         return value
-    return str(value).replace("\x00", "")[:500]
+    return masked_cards(str(value).replace("\x00", ""))[:500]
+
+
+def masked_cards(text: str) -> str:
+    """The text with what may be a card number reduced to its last four digits: no log is a place for one."""
+    return CARD.sub(_masked, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    digits = [int(character) for character in found[0] if character.isdigit()]
+    doubled = [digit if place % 2 == 0 else sum(divmod(2 * digit, 10)) for place, digit in enumerate(digits[::-1])]
+    return found[0] if sum(doubled) % 10 else "*" * (len(digits) - 4) + "".join(map(str, digits[-4:]))
+
+
+def _facts(data: Mapping[str, Any]) -> dict[str, Any]:
+    """As much of it as one line may tell."""
+    facts: dict[str, Any] = {}
+    for name, value in data.items():
+        more = {**facts, short(name)[:50]: short(value)}
+        if len(json.dumps(more, ensure_ascii=False).encode(errors="replace")) > LONGEST:
+            break
+        facts = more
+    return facts
 
 
 class PaymentEventQuerySet(AppendOnlyQuerySet["PaymentEvent"]):
@@ -37,15 +69,15 @@ class PaymentEventQuerySet(AppendOnlyQuerySet["PaymentEvent"]):
         """Write one line, now. ``gateway`` and ``reference`` are for a claim that fits no payment."""
         self.create(
             payment=payment,
-            reference=payment.reference if payment else reference,
+            reference=payment.reference if payment else masked_cards(reference),
             organization_key=payment.organization_key if payment else "",
             organization_name=payment.organization_name if payment else "",
             gateway=payment.gateway if payment else gateway,
             kind=kind,
             from_status=source,
             to_status=to,
-            detail=detail[:200],
-            data={name: short(value) for name, value in (data or {}).items()},
+            detail=masked_cards(detail)[:200],
+            data=_facts(data or {}),
             actor=actor[:200],
             at=clock.now(),
         )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.views.decorators.cache import never_cache
 
 from .. import clock
 from ..conf import conf
-from ..exceptions import GatewayNotConfigured
+from ..exceptions import Busy, GatewayNotConfigured, Throttled, TooManyAttempts
 from ..models import Activation, PaymentTransaction, Subscription
 from ..money import to_major
 
@@ -27,6 +29,33 @@ def non_atomic(view: View) -> View:
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view
+
+
+def private(view: View) -> View:
+    """What it answers is kept by no cache, and its address, which may let somebody in, is told to no other site."""
+
+    @wraps(view)
+    def wrapped(*args: Any, **kwargs: Any) -> HttpResponseBase:
+        response: HttpResponseBase = view(*args, **kwargs)
+        response.headers["Referrer-Policy"] = "same-origin"
+        return response
+
+    decorated: Any = never_cache(wrapped)
+    return decorated  # type: ignore[no-any-return]
+
+
+Answer = TypeVar("Answer", bound=HttpResponseBase)
+
+TOO_MANY_SECONDS, BUSY_SECONDS = 3600, 5
+
+
+def come_again(response: Answer, error: Exception) -> Answer:
+    """The answer to this error, with the seconds after which trying again may help, where any do."""
+    if isinstance(error, Throttled):
+        response.headers["Retry-After"] = str(error.seconds)
+    elif isinstance(error, TooManyAttempts | Busy):
+        response.headers["Retry-After"] = str(BUSY_SECONDS if isinstance(error, Busy) else TOO_MANY_SECONDS)
+    return response
 
 
 def base_url(request: HttpRequest) -> str:
@@ -56,7 +85,11 @@ def see_other(url: str) -> HttpResponseRedirect:
 
 def result_token(payment: PaymentTransaction) -> str:
     """The 256 bits that let somebody without a session see how one payment stands. Derived, so never stored."""
-    return salted_hmac("tenant_billing.result", payment.reference, algorithm="sha256").hexdigest()
+    return _token(payment.reference)
+
+
+def _token(reference: str) -> str:
+    return salted_hmac("tenant_billing.result", reference, algorithm="sha256").hexdigest()
 
 
 def result_url(payment: PaymentTransaction) -> str:
@@ -64,8 +97,9 @@ def result_url(payment: PaymentTransaction) -> str:
     return reverse("tenant_billing:result", args=[payment.reference, result_token(payment)])
 
 
-def token_fits(payment: PaymentTransaction, token: str) -> bool:
-    return constant_time_compare(token, result_token(payment))
+def token_fits(reference: str, token: str) -> bool:
+    """Is this the token of the payment that has this reference, if there is one?"""
+    return constant_time_compare(token, _token(reference))
 
 
 def begins_later(payment: PaymentTransaction) -> datetime | None:
