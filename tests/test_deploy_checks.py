@@ -1,4 +1,4 @@
-"""What check --deploy says of a site that takes payments: for each, a setting that triggers it and one that does not."""
+"""What check --deploy says of a site that takes payments: a setting that triggers each, and one that does not."""
 
 from __future__ import annotations
 

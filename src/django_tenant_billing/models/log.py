@@ -22,12 +22,13 @@ CARD = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
 
 
 def short(value: Any) -> Any:
-    """Scalars as they are; text and anything else cut to what a log line needs, card numbers masked. No NUL:
-    PostgreSQL refuses it.
+    """Scalars as they are; text and anything else cut to what a log line needs, card numbers masked. No NUL and no half
+    of a surrogate pair, which JSON can bring: PostgreSQL refuses both.
     """
     if value is None or isinstance(value, bool) or (isinstance(value, int) and masked_cards(str(value)) == str(value)):
         return value
-    return masked_cards(str(value).replace("\x00", ""))[:500]
+    text = str(value).replace("\x00", "").encode(errors="replace").decode()
+    return masked_cards(text)[:500]
 
 
 def masked_cards(text: str) -> str:
@@ -46,7 +47,7 @@ def _facts(data: Mapping[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for name, value in data.items():
         more = {**facts, short(name)[:50]: short(value)}
-        if len(json.dumps(more, ensure_ascii=False).encode(errors="replace")) > LONGEST:
+        if len(json.dumps(more, ensure_ascii=False).encode()) > LONGEST:
             break
         facts = more
     return facts
@@ -76,7 +77,7 @@ class PaymentEventQuerySet(AppendOnlyQuerySet["PaymentEvent"]):
             kind=kind,
             from_status=source,
             to_status=to,
-            detail=masked_cards(detail)[:200],
+            detail=short(detail)[:200],
             data=_facts(data or {}),
             actor=actor[:200],
             at=clock.now(),
