@@ -18,7 +18,7 @@ from django.utils.dateparse import parse_datetime
 from ..conf import conf
 from ..exceptions import GatewayRefusesUs, GatewayRejected, GatewayUnavailable
 from ..masking import mask_cards
-from .addresses import is_loopback, simulator_problem, split
+from .addresses import is_loopback, origin, simulator_problem, split
 from .base import Checkout, Claim, Gateway, Order, Outcome, Proof, is_id, masked, single_parameters, text_option
 from .http import Answer, HeaderAuth, Secret, post_json
 
@@ -68,6 +68,13 @@ class KhaltiGateway(Gateway):
     def base_url(self) -> str:
         """Where the API is: the option, else the host of the mode; ends in a slash."""
         return (self._base_url or HOSTS.get(conf.mode, "")).rstrip("/") + "/"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where ``payment_url`` leads: our checkout is a form that ends in a redirect there."""
+        if is_loopback(split(self.base_url).hostname):
+            return (origin(self.base_url),)
+        return (origin(f"https://{PAYMENT_HOSTS.get(conf.mode, '')}"),)
 
     def start_checkout(self, order: Order) -> Checkout:
         """POST epayment/initiate/. Not idempotent as documented, so never sent twice."""
