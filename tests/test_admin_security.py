@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from django_tenant_billing import payments
+from django_tenant_billing import clock, payments, quotas
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.models import (
     Activation,
@@ -43,9 +43,18 @@ def _log_rebuilds_every_payment(organization: Organization) -> Iterator[None]:
 
 @pytest.fixture
 def paid(simulator: Server, organization: Organization) -> PaymentTransaction:
+    """A paid payment, in a site that has a row of everything that the admin shows."""
+    quotas.reserve(organization, "invoices", 1)
+    quotas.override(organization, "invoices", 20, reason="a friend", actor="anna")
+    UsageEntry.objects.create(
+        organization=organization, feature_id="invoices", change=1, verb="consume", at=clock.now(),
+        created_at=clock.now(),
+    )  # fmt: skip
     payment = start(organization)
     pay(simulator, payment)
-    return payments.settle(payment)
+    payment = payments.settle(payment)
+    assert [model for model in OURS if not model._base_manager.exists()] == []
+    return payment
 
 
 def anonymous() -> Client:
@@ -84,11 +93,11 @@ def pages() -> list[tuple[type[Any], str, str]]:
     """Model, kind (changelist, add, change, delete, history, act and so on) and path of every named address."""
     found = []
     for model, site_admin in OURS.items():
-        row = model._base_manager.first()
+        row = model._base_manager.all()[0]
         for pattern in site_admin.get_urls():
             if pattern.name is not None:
                 names = list(pattern.pattern.regex.groupindex)
-                keywords = dict.fromkeys(names, row.pk if row is not None else 1)
+                keywords = dict.fromkeys(names, row.pk)
                 kind = pattern.name.rpartition("_")[2]
                 found.append((model, kind, reverse(f"admin:{pattern.name}", kwargs=keywords)))
     return found

@@ -21,8 +21,8 @@ class ThrottleManager(models.Manager["Throttle"]):
         Exact under any concurrency: the guard stands in the WHERE of the one statement that counts.
         """
         rows = self.using(router.db_for_write(Throttle)).filter(name=name)
-        # Also where the clock was set back: a window far in the future would not end. A start that is only a moment ahead
-        # is that of a rival who looked at the clock after us and counted before us.
+        # Also where the clock was set back: a window far in the future would not end. A start that is only a moment
+        # ahead is that of a rival who looked at the clock after us and counted before us.
         over = Q(started_at__lte=now - window) | Q(started_at__gt=now + window)
         free = rows.filter(over | Q(count__lt=limit))
         # MariaDB assigns from left to right, and sees what it has just written: the count comes first.
