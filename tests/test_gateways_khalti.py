@@ -291,7 +291,7 @@ def test_a_pidx_is_kept_whatever_its_length_up_to_100(pidx: str, wire: responses
     ],
     ids=ascii,
 )
-def test_a_payment_link_to_anywhere_else_is_never_handed_out(url: str, wire: responses.RequestsMock) -> None:
+def test_w5_a_payment_link_to_anywhere_else_is_never_handed_out(url: str, wire: responses.RequestsMock) -> None:
     wire.post(INITIATE, json=INITIATED | {"payment_url": url})
     assert str(unavailable_start()) == "Khalti answered initiate with a payment link to an unexpected host."
 

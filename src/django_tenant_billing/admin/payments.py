@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import payments
-from ..exceptions import GatewayError, NotForSale, NotInReview, NotRecordable, NotRefundable
+from ..exceptions import Busy, GatewayError, NotForSale, NotInReview, NotRecordable, NotRefundable
 from ..models import Activation, PaymentEvent, PaymentTransaction
 from ..money import to_minor
 from ..views.shared import non_atomic
