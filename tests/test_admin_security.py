@@ -17,6 +17,7 @@ from django_tenant_billing import clock, payments, quotas
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.models import (
     Activation,
+    Breaker,
     PaymentEvent,
     PaymentTransaction,
     SubscriptionEvent,
@@ -50,6 +51,7 @@ def paid(simulator: Server, organization: Organization) -> PaymentTransaction:
         organization=organization, feature_id="invoices", change=1, verb="consume", at=clock.now(),
         created_at=clock.now(),
     )  # fmt: skip
+    Breaker.objects.unanswered("esewa", clock.now())
     payment = start(organization)
     pay(simulator, payment)
     payment = payments.settle(payment)

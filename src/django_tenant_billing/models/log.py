@@ -37,11 +37,11 @@ def short(value: Any, name: str = "") -> Any:
     return (text if name in WHOLE and text.isalnum() else mask_cards(text))[:500]
 
 
-def _facts(data: Mapping[str, Any]) -> dict[str, Any]:
-    """As much of it as one line may tell."""
+def _facts(data: Mapping[str, Any], *, claimed: bool) -> dict[str, Any]:
+    """As much of it as one line may tell; what a browser claimed is no id that anybody needs."""
     facts: dict[str, Any] = {}
     for name, value in data.items():
-        more = {**facts, short(name)[:50]: short(value, name)}
+        more = {**facts, short(name)[:50]: short(value, "" if claimed else name)}
         if len(json.dumps(more, ensure_ascii=False).encode()) > LONGEST:
             break
         facts = more
@@ -73,7 +73,7 @@ class PaymentEventQuerySet(AppendOnlyQuerySet["PaymentEvent"]):
             from_status=source,
             to_status=to,
             detail=short(detail)[:200],
-            data=_facts(data or {}),
+            data=_facts(data or {}, claimed=kind == PaymentEvent.Kind.CLAIM),
             actor=actor[:200],
             at=clock.now(),
         )
