@@ -358,7 +358,7 @@ def test_a_secret_is_in_no_message() -> None:
 # Deployment
 
 
-def test_e010_the_simulator_must_not_go_live() -> None:
+def test_c14_the_simulator_must_not_go_live_which_is_e010() -> None:
     with override_settings(TENANT_BILLING_ALLOW_SIMULATOR=True):
         assert found(check_deploy()) == ["E010"]
         assert found(run_checks(tags=["tenant_billing"], include_deployment_checks=True)) == ["E010"]

@@ -15,6 +15,7 @@ BillingError
 ├── NotPossible               (ValueError)              a subscription does not allow this as it stands
 │   └── TrialUsed                                       the one trial was had
 ├── NotRefundable             (ValueError)              a payment whose money cannot be sent back like this
+├── NotRecordable             (ValueError)              money that staff saw and that does not fit the payment
 ├── NotInReview               (ValueError)              nobody has to decide about this payment, or not so
 ├── AlreadyPaid               (ValueError)              an earlier attempt for the same thing has just turned out paid
 ├── TooManyAttempts                                     three attempts to pay are open already
@@ -161,6 +162,13 @@ class NotRefundable(BillingError, ValueError):
 
     def __init__(self, reference: str, reason: str) -> None:
         super().__init__(f"Payment {reference} cannot be refunded: {reason}.")
+
+
+class NotRecordable(BillingError, ValueError):
+    """Money that a person has seen does not fit this payment. Nothing was changed."""
+
+    def __init__(self, reference: str, reason: str) -> None:
+        super().__init__(f"Payment {reference} cannot be recorded: {reason}.")
 
 
 class NotInReview(BillingError, ValueError):

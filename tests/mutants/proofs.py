@@ -43,8 +43,8 @@ FACTS: list[Mutant] = [
     one("Khalti: rupees where paisa are meant", KHALTI, "amount_minor=amount if type(amount) is int else None,",
         "amount_minor=amount * 100 if type(amount) is int else None,", KHALTI_TESTS),
     one("eSewa: an amount grouped anyhow", ESEWA, r"(\d{1,13}|\d{1,3}(?:,\d{3}){1,4})", r"([\d,]{1,16})", ESEWA_TESTS),
-    one("currency not asked about", "payments/starting.py", "if sold.currency not in asked.currencies:",
-        "if not asked.currencies:", "test_payments.py"),
+    one("currency not asked about", "payments/starting.py", "if sold.currency not in gateway.currencies:",
+        "if not gateway.currencies:", "test_payments.py"),
     one("reference not bound", VERDICTS, REFERENCE, 'if proof.gateway_reference == "":',
         "test_payments.py", "test_esewa.py"),
     one("reference not bound where it is missing", VERDICTS, REFERENCE,
@@ -71,8 +71,8 @@ FACTS: list[Mutant] = [
 CALLS: list[Mutant] = [
     Mutant("redirects are followed", (
         (HTTP, "allow_redirects=False,", "allow_redirects=True,"),
-        (HTTP, "return None\n\n\nclass _WatchingAdapter", "return super().get_redirect_target(resp)  # type: ignore\n"
-               "\n\nclass _WatchingAdapter"),
+        (HTTP, "return None\n\n\nclass _QuietResponse",
+         "return super().get_redirect_target(resp)\n\n\nclass _QuietResponse"),
     ), (HTTP_TESTS,)),
     one("no deadline for all of it", HTTP, "    timer.start()\n", "", HTTP_TESTS),
     one("an answer after the deadline counts", HTTP, "if timed_out or time.monotonic() >= ends:", "if timed_out:",

@@ -6,6 +6,7 @@ given, and keeps credentials in the frames of its errors.
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import threading
@@ -27,6 +28,11 @@ TOTAL_SECONDS = 12.0
 MAX_BYTES = 64 * 1024
 """Of the decoded body; real answers have less than one kilobyte."""
 
+LEVELS = 5
+"""How deep an answer is looked into; real ones have two levels."""
+SHORTEST_HIDDEN = 8
+"""A shorter secret is nobody's but a test's, and would be found in words where nobody wrote it."""
+
 
 class Secret:
     """A credential that shows itself to nobody who did not ask by name."""
@@ -38,6 +44,18 @@ class Secret:
 
     def reveal(self) -> str:
         return self._value
+
+    def hidden_in(self, value: Any, levels: int = LEVELS) -> Any:
+        """A value of JSON with stars wherever it repeats the secret, and in the place of what is nested too deep."""
+        if isinstance(value, str):
+            return value.replace(self._value, "****") if len(self._value) >= SHORTEST_HIDDEN else value
+        if not isinstance(value, Mapping | list):
+            return value
+        if not levels:
+            return "****"
+        if isinstance(value, Mapping):
+            return {self.hidden_in(name): self.hidden_in(entry, levels - 1) for name, entry in value.items()}
+        return [self.hidden_in(entry, levels - 1) for entry in value]
 
     def __bool__(self) -> bool:
         return bool(self._value)
@@ -144,6 +162,15 @@ class _Session(requests.Session):
         return None
 
 
+class _QuietResponse(http.client.HTTPResponse):
+    """Forgets what is no header among its headers: urllib3 would log it, and it may repeat our key."""
+
+    def begin(self) -> None:
+        super().begin()
+        self.msg.defects.clear()
+        self.msg.set_payload("")
+
+
 class _WatchingAdapter(HTTPAdapter):
     """Remembers the sockets it opens, so that a timer can shut them down."""
 
@@ -158,6 +185,9 @@ class _WatchingAdapter(HTTPAdapter):
         watch = self._watch
 
         class Watched(pool.ConnectionCls):  # type: ignore[misc]
+            debuglevel = 0  # a site that debugs its own requests has our key printed with them otherwise
+            response_class = _QuietResponse
+
             def _new_conn(self) -> socket.socket:
                 opened: socket.socket = super()._new_conn()
                 watch(opened)

@@ -9,15 +9,27 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .. import clock
+from ..masking import is_card, mask_cards
 from .append_only import AppendOnlyModel, AppendOnlyQuerySet
 from .payments import PaymentTransaction
 
+WHOLE = frozenset({"pidx", "transaction_id", "transaction_code", "transaction_uuid", "ref_id", "amount_minor"})
+"""Names of data that is kept whole where it is one word: what a gateway calls a payment finds and refunds it, and one
+in ten ids of so many digits has the check digit of a card. A number with spaces or dashes is masked all the same."""
 
-def short(value: Any) -> Any:
-    """Scalars as they are; text and anything else cut to what a log line needs. No NUL: PostgreSQL refuses it."""
-    if value is None or isinstance(value, bool | int):
+
+def short(value: Any, name: str = "") -> Any:
+    """Scalars as they are; text and anything else cut to what a log line needs. No NUL: PostgreSQL refuses it.
+
+    A number that could be a payment card's is masked, but for what is an id by its ``name``.
+    """
+    if value is None or isinstance(value, bool):
         return value
-    return str(value).replace("\x00", "")[:500]
+    if isinstance(value, int):
+        return value if name in WHOLE or not is_card(str(abs(value))) else mask_cards(str(value))
+    # Cut before, for a gateway may write much, and behind: half a card number has no check digit.
+    text = str(value)[:2000].replace("\x00", "")
+    return (text if name in WHOLE and text.isalnum() else mask_cards(text))[:500]
 
 
 class PaymentEventQuerySet(AppendOnlyQuerySet["PaymentEvent"]):
@@ -44,8 +56,8 @@ class PaymentEventQuerySet(AppendOnlyQuerySet["PaymentEvent"]):
             kind=kind,
             from_status=source,
             to_status=to,
-            detail=detail[:200],
-            data={name: short(value) for name, value in (data or {}).items()},
+            detail=mask_cards(detail)[:200],
+            data={name: short(value, name) for name, value in (data or {}).items()},
             actor=actor[:200],
             at=clock.now(),
         )

@@ -54,12 +54,11 @@ def reconcile(
     """
     sweep, now = Sweep(), clock.now()
     Throttle.objects.forget(now)
-    for payment in payments().filter(status=S.CREATED, created_at__lt=now - UNSENT_AFTER)[:limit]:
-        with Durable("reconcile"):
-            unsent = locked(payment)
-            if unsent.status == S.CREATED:
-                move(unsent, S.FAILED, detail="initiate_unknown", actor="reconcile")
-                sweep.closed += 1
+    created = payments().filter(status=S.CREATED)
+    for payment in created.filter(next_check_at=None, created_at__lt=now - UNSENT_AFTER)[:limit]:
+        sweep.closed += _close(payment, "initiate_unknown")
+    for payment in created.filter(next_check_at__lte=now)[:limit]:
+        sweep.closed += _close(payment, "not_received")
     for batch in _due(now, limit) if since is None else _started(since, limit):
         rest = batch[::-1]
         try:
@@ -74,6 +73,17 @@ def reconcile(
             claimed.update(next_check_at=now)
         progress(sweep)
     return sweep
+
+
+def _close(payment: PaymentTransaction, detail: str) -> bool:
+    """Close an attempt that is still ``created``; was it?"""
+    with Durable("reconcile"):
+        late = locked(payment)
+        if late.status != S.CREATED:
+            return False
+        late.next_check_at = None
+        move(late, S.FAILED, detail=detail, actor="reconcile", save=("next_check_at",))
+    return True
 
 
 def _due(now: datetime, limit: int) -> Iterator[list[PaymentTransaction]]:

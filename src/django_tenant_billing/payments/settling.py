@@ -103,7 +103,9 @@ def _apply(payment: PaymentTransaction, proof: Proof, actor: str) -> PaymentTran
             if detail != "transaction_reused":
                 payment.gateway_transaction_id = proof.gateway_transaction_id
             payment.paid_at = now if target == S.PAID else None
-            saved += ("gateway_transaction_id", "paid_at")
+            if proof.amount_minor is not None and proof.amount_minor >= 0:
+                payment.received_minor = proof.amount_minor
+            saved += ("gateway_transaction_id", "paid_at", "received_minor")
         if target == S.REVIEW and here == S.REFUND_PENDING:
             payment.paid_at = None
             saved += ("paid_at",)

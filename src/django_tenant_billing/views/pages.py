@@ -18,13 +18,15 @@ from django.views.decorators.http import require_safe
 
 from .. import clock, quotas
 from ..exceptions import CatalogueMissing, GatewayNotConfigured
+from ..gateways.registry import usable_gateways
 from ..lifecycle import State
 from ..models import PaymentTransaction, Plan, PlanLimit, PlanPrice
 from ..money import format_money
 from ..refusals import admit, refuse
 from ..states import OPEN, PaymentState
 from ..subscriptions import may_try, subscription_of
-from .shared import begins_later, result_url, token_fits
+from ..tokens import token_fits
+from .shared import begins_later, result_url
 
 P = ParamSpec("P")
 logger = logging.getLogger("tenant_billing")
@@ -87,10 +89,17 @@ def payment_list(request: HttpRequest) -> HttpResponseBase:
 def result(request: HttpRequest, reference: str, token: str) -> HttpResponse:
     """How one payment stands, for whoever has its token. Reads only; the sweep and the callback ask."""
     payment = PaymentTransaction.objects.filter(reference=reference).first()
-    if payment is None or payment.reference != reference or not token_fits(payment, token):
+    if payment is None or payment.reference != reference or not token_fits(payment.reference, token):
         raise Http404
-    confirming = payment.status in OPEN or payment.status == PaymentState.CREATED
-    context = {"payment": payment, "confirming": confirming, "begins": begins_later(payment)}
+    created = payment.status == PaymentState.CREATED
+    gateway = usable_gateways().get(payment.gateway) if created else None
+    by_hand = gateway if gateway is not None and gateway.by_hand else None
+    context = {
+        "payment": payment,
+        "by_hand": by_hand,
+        "confirming": payment.status in OPEN or (created and by_hand is None),
+        "begins": begins_later(payment),
+    }
     return render(request, "tenant_billing/result.html", context)
 
 

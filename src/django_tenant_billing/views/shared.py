@@ -1,4 +1,4 @@
-"""What the views share: the base URL, the actor, the token of a result page, and values as JSON."""
+"""What the views share: the base URL, the actor, the address of a result page, and values as JSON."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseRedirect
-from django.urls import reverse
-from django.utils.crypto import constant_time_compare, salted_hmac
 
 from .. import clock
 from ..conf import conf
 from ..exceptions import GatewayNotConfigured
 from ..models import Activation, PaymentTransaction, Subscription
 from ..money import to_major
+from ..tokens import result_path
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -54,18 +53,9 @@ def see_other(url: str) -> HttpResponseRedirect:
     return response
 
 
-def result_token(payment: PaymentTransaction) -> str:
-    """The 256 bits that let somebody without a session see how one payment stands. Derived, so never stored."""
-    return salted_hmac("tenant_billing.result", payment.reference, algorithm="sha256").hexdigest()
-
-
 def result_url(payment: PaymentTransaction) -> str:
     """The clean address a payer lands on."""
-    return reverse("tenant_billing:result", args=[payment.reference, result_token(payment)])
-
-
-def token_fits(payment: PaymentTransaction, token: str) -> bool:
-    return constant_time_compare(token, result_token(payment))
+    return result_path(payment.reference)
 
 
 def begins_later(payment: PaymentTransaction) -> datetime | None:
