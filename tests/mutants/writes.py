@@ -84,7 +84,7 @@ ONCE: list[Mutant] = [
         (SETTLING, ASKED, "            pass\n"),
         (SETTLING, "        log(payment, Kind.PROOF,", f"{ASKED[4:]}        log(payment, Kind.PROOF,"),
         (SETTLING, "        log(payment, Kind.NO_ANSWER,", f"{ASKED[4:]}        log(payment, Kind.NO_ANSWER,"),
-    ), (PAYMENTS, KILLS)),
+    ), ("test_views_callbacks.py",)),
     one("a claim is logged in the transaction of the request", "payments/claims.py", 'with Durable("record_claim"):',
         "if True:", PAYMENTS),
     one("a claim is logged after its work", CALLBACKS,
@@ -109,7 +109,8 @@ LOCKS: list[Mutant] = [
         "races/test_payment_races.py", database="postgres"),
     one("activation without the lock of its payment", "models/payments.py",
         "PaymentTransaction.objects.using(using).select_for_update().get(pk=self.pk)",
-        "PaymentTransaction.objects.using(using).get(pk=self.pk)", "test_models.py", database="postgres"),
+        "PaymentTransaction.objects.using(using).get(pk=self.pk)", "races/test_payment_races.py",
+        database="postgres"),
     one("two sweeps ask about the same", "payments/reconciling.py", "batch = list(due.select_for_update("
         "skip_locked=skip)[: min(BATCH, limit)])", "batch = list(due[: min(BATCH, limit)])",
         "races/test_sweep_races.py", database="postgres"),
