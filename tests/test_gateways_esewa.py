@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import copy
 import hmac
+import inspect
 import json
 import pickle
 import random
@@ -27,6 +29,7 @@ from django_tenant_billing.exceptions import (
     GatewayTimeout,
     GatewayUnavailable,
 )
+from django_tenant_billing.gateways import esewa
 from django_tenant_billing.gateways.base import Checkout, Claim, Order, Outcome, Proof
 from django_tenant_billing.gateways.esewa import (
     FORM_SIGNED,
@@ -326,6 +329,25 @@ def test_c1_the_signature_of_our_own_form_is_no_signature_of_esewa() -> None:
     with pytest.raises(CallbackRejected, match="not signed as a whole"):
         callback(data)
     assert callback(signed()).authenticated
+
+
+def compared_by_equality(source: str) -> list[str]:
+    """Every ``==`` and ``!=`` with a signature on one side of it: their time tells how much of it was right."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Compare)
+        and any(isinstance(operator, ast.Eq | ast.NotEq) for operator in node.ops)
+        and "sign" in ast.unparse(node)
+    ]
+
+
+def test_signatures_are_compared_in_a_time_that_tells_nothing() -> None:
+    source = inspect.getsource(esewa)
+    assert source.count("hmac.compare_digest(self._sign(") == 1
+    assert compared_by_equality(source) == []
+    naive = 'self._sign(names, data) != data.get("signature")'
+    assert compared_by_equality(f"found = {naive}") == [naive.replace('"', "'")]
 
 
 def lists_of_fields() -> Iterator[str]:

@@ -16,7 +16,7 @@ from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.exceptions import GatewayUnavailable
 from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction
 from django_tenant_billing.views.shared import result_url
-from tests.test_payments import fault, pay, plan_of, start, tamper
+from tests.test_payments import Death, fault, kinds, pay, plan_of, start, tamper, with_a_breaking_gateway
 from tests.testapp.models import Organization
 
 
@@ -140,6 +140,22 @@ def test_a_claim_that_fits_no_payment_is_a_404_and_is_logged(
     assert answer.status_code == 404
     assert "There is no such payment" in answer.content.decode()
     assert claims() == ["unknown_payment"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("atomic_requests", [False, True])
+def test_a_claim_and_that_we_asked_are_logged_though_the_look_up_breaks(
+    simulator: Server, organization: Organization, settings: Any, monkeypatch: pytest.MonkeyPatch,
+    *, atomic_requests: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", atomic_requests)
+    payment = start(organization)
+    PaymentTransaction.objects.update(gateway="breaking")
+    settings.TENANT_BILLING_GATEWAYS = with_a_breaking_gateway()
+    with pytest.raises(Death):
+        Client().get(f"/billing/breaking/callback/{payment.reference}/", {"pidx": payment.gateway_reference or ""})
+    assert claims(payment) == [""]
+    assert kinds(payment)[-2:] == ["claim:", "asked:"]
 
 
 @pytest.mark.parametrize(

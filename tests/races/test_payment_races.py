@@ -10,7 +10,7 @@ import pytest
 import requests
 from django.test import Client
 
-from django_tenant_billing import payments
+from django_tenant_billing import clock, payments
 from django_tenant_billing.gateways.base import Outcome
 from django_tenant_billing.gateways.registry import get_gateway
 from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction, Subscription
@@ -114,6 +114,21 @@ def test_callback_sweep_and_verify_race_to_one_activation(wallet: str, together:
         together(9, enter)
         payment.refresh_from_db()
         assert (payment.status, Activation.objects.filter(payment=payment).count()) == ("paid", 1)
+
+
+def test_activating_at_once_gives_everybody_the_one_activation(together: Together, runs: int) -> None:
+    for run in range(runs):
+        organization = Organization.objects.create(name=f"run {run}")
+        payment = PaymentTransaction.objects.create(
+            organization=organization, organization_key="1", reference=f"TB-{run}", purchase=f"{run}",
+            gateway="khalti", plan_id="PRO", amount_minor=390_000, currency="NPR", interval="month",
+            interval_count=1, created_at=clock.now(), paid_at=clock.now(), status="paid",
+        )  # fmt: skip
+        assert len(set(together(8, partial(activate, payment)))) == 1
+
+
+def activate(payment: PaymentTransaction, _index: int) -> int:
+    return payment.activate_plan().pk
 
 
 def test_two_different_payments_of_one_organization_both_count(wallet: str, together: Together, runs: int) -> None:
