@@ -148,9 +148,8 @@ class EsewaGateway(Gateway):
     def look_up(self, order: Order) -> Proof:
         """GET the status for our code, amount and reference; the amount in the text that the form had."""
         self._refuse_misuse(GatewayUnavailable)
-        answer = get_json(self.status_url, self._named(order))
-        body = self._secret.hidden_in(answer.body)
-        status = body.get("status")
+        answer = get_json(self.status_url, self._named(order), self._secret)
+        body, status = answer.body, answer.body.get("status")
         outcome = OUTCOMES.get(status) if isinstance(status, str) else None
         if outcome is None or answer.http_status != 200:
             raise GatewayUnavailable(f"eSewa answered with HTTP {answer.http_status} and no known status.")
