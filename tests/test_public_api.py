@@ -94,7 +94,7 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "welcome",
             },
         ),
-        (testing, {"clock_moved", "seed_catalogue", "set_used", "subscribe"}),
+        (testing, {"BrokenContract", "GatewayContract", "clock_moved", "seed_catalogue", "set_used", "subscribe"}),
         (
             models,
             {
