@@ -139,7 +139,8 @@ def walk(payment: PaymentTransaction, status: str, so_far: tuple[str, ...]) -> i
     """Try every order of the answers that are left, each on top of what came before; how many orders were ended."""
     ended = len(so_far) == len(ANSWERS)
     for answer, outcome in ANSWERS.items():
-        if answer in so_far:
+        # The two successes are one answer: to swap them is to try the same again.
+        if answer in so_far or (answer == "success again" and "success" not in so_far):
             continue
         before = connection.savepoint()
         Scripted.outcome = outcome
@@ -163,7 +164,7 @@ def test_p6_in_every_order_of_answers_paid_is_reached_and_never_left(
     }
     monkeypatch.setattr(Scripted, "outcome", Outcome.INITIATED)
     payment, _checkout = payments.start(organization, "PRO", "scripted", base_url="http://testserver")
-    assert walk(payment, "initiated", ()) == 720
+    assert walk(payment, "initiated", ()) == 720 / 2
     Scripted.outcome = Outcome.PENDING
     assert payments.verify(payment).status == "pending"  # nothing of the walk is left
 
