@@ -32,9 +32,13 @@ class Returns:
             return list(self._held)
 
     def release(self, request: dict[str, object]) -> Answer:
-        """Let those that were held back go: the last first, so that they come out of order."""
+        """Let those go that were held back, out of order."""
         if request != {"release": True}:
             raise bad_request('Expected {"release": true}.')
+        return json_answer({"returns": self.let_go()})
+
+    def let_go(self) -> list[str]:
+        """Return the addresses that browsers visit now which were held back, the last first."""
         with self._lock:
             urls, self._held = self._held[::-1], []
-        return json_answer({"returns": urls})
+        return urls

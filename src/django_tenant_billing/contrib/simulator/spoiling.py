@@ -65,7 +65,7 @@ def spoiled(failure: Failure, answer: Answer) -> Answer:
             return replace(answer, body=text.replace("{", '{"total_amount": NaN, ', 1))
     body = json.loads(text)
     reference = next((name for name in FLIPS if name in body), None)
-    if failure.mode not in LYING or reference is None:
+    if failure.mode not in LYING or reference is None or "status" not in body:
         return answer
     LYING[failure.mode](body, reference, failure.draw)
     if "detail" in body:
