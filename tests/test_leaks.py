@@ -512,6 +512,7 @@ def test_l1_a_gateway_that_leaks_is_seen_in_every_place_that_is_searched(
     fresh()
     sinks.answer("JSON", site.client.post("/billing/leaky/init/", {"plan": "BASIC"}, "application/json"))
     sinks.answer("pages", site.client.post("/billing/checkout/", {"plan": "BASIC", "gateway": "leaky"}))
+    sinks.answer("pages", site.client.get("/billing/leaky/callback/"))
     payment = PaymentTransaction.objects.filter(gateway="leaky").latest("pk")
     payments.settle(payment)
     gateway = get_gateway("leaky")
