@@ -531,10 +531,15 @@ def test_a_secret_shows_itself_only_to_who_asks_by_name(show: str) -> None:
 
 
 def test_an_answer_that_repeats_the_secret_has_stars_in_its_place_and_none_that_is_nested_too_deep() -> None:
-    body = {CANARY: 1, "a": [f"Key {CANARY}!", None], "b": {"c": {"d": {"e": {"f": "x"}}}}, "g": "Completed"}
+    body = {
+        CANARY: 1,
+        "a": [f"Key {CANARY}!", None],
+        "b": {"c": {"d": {"e": {"f": "x", "g": ["x"]}}}},
+        "g": "Completed",
+    }
     with serving(replies(message(json.dumps(body).encode()))) as server:
         assert ask(server.url).body == {
-            "****": 1, "a": ["Key ****!", None], "b": {"c": {"d": {"e": "****"}}}, "g": "Completed",
+            "****": 1, "a": ["Key ****!", None], "b": {"c": {"d": {"e": {"f": "x", "g": "****"}}}}, "g": "Completed",
         }  # fmt: skip
         # A test's own key of a letter or two is found in every word.
         assert post_json(server.url, {}, HeaderAuth("Key", Secret("e")), seconds=AMPLE).body["g"] == "Completed"
