@@ -34,7 +34,7 @@ class Till(Gateway):
 class Hall(Till):
     """One that sends them through a second place."""
 
-    origins = ("https://hall.example.com", "https://gate.example.com:8443")  # type: ignore[assignment]
+    origins = ("https://hall.example.com", "https://gate.example.com:8443")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_w4_the_policy_that_django_emits_names_the_gateways(settings: Any) -> No
 
     settings.TENANT_BILLING_GATEWAYS = {"khalti": KHALTI, "esewa": ESEWA}
     settings.SECURE_CSP = {"default-src": ["'self'"], "form-action": csp.form_action()}
-    answer = ContentSecurityPolicyMiddleware(lambda _request: HttpResponse())(RequestFactory().get("/"))
+    answer: Any = ContentSecurityPolicyMiddleware(lambda _request: HttpResponse())(RequestFactory().get("/"))
     assert answer.headers["Content-Security-Policy"] == (
         "default-src 'self'; form-action 'self' https://test-pay.khalti.com https://rc-epay.esewa.com.np"
     )

@@ -23,7 +23,7 @@ class Wide(Gateway):
 
     start_checkout = read_callback = look_up = None  # type: ignore[assignment]
     label = "Wide"
-    origins = ("https://pay.example.com:8443", "https://b.example.com")  # type: ignore[assignment]
+    origins = ("https://pay.example.com:8443", "https://b.example.com")
 
 
 def said(*, handler: Any = None, **changes: Any) -> list[str]:

@@ -45,7 +45,7 @@ def victims(simulator: Server, organization: Organization) -> list[PaymentTransa
 
 
 def send(client: Client, name: str, path: str, method: str, victim: PaymentTransaction) -> Any:
-    form = {
+    form: dict[str, Any] = {
         "plan": "PRO", "gateway": victim.gateway, "reference": victim.reference, "organization": victim.organization_id,
     }  # fmt: skip
     if method == "GET":
@@ -215,7 +215,7 @@ def test_c9_a_repeated_parameter_is_a_400_and_the_same_once_is_not(
 
 # --- C10 -------------------------------------------------------------------------------------------------------------
 
-GIVEN = [
+GIVEN: list[dict[str, Any]] = [
     {name: value}
     for name in ("amount", "amount_minor", "price", "price_minor", "quantity", "credit_minor", "discount", "currency")
     for value in (0, -1, 1, "1", 1e9)

@@ -112,7 +112,7 @@ def test_while_somebody_else_holds_a_payment_verify_says_busy_and_a_return_says_
     answer = verify(browser, payment)
     assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, "busy", "5")
     PaymentTransaction.objects.update(leased_until=None)
-    back = Client().get(f"/billing/moody/callback/{payment.reference}/", {"m": payment.gateway_reference})
+    back = Client().get(f"/billing/moody/callback/{payment.reference}/", {"m": payment.gateway_reference or ""})
     assert (back.status_code, back.headers["Location"]) == (303, result_url(payment))
     assert "We are confirming your payment" in Client().get(back.headers["Location"]).content.decode()
     assert PaymentEvent.objects.get(kind="claim").detail == ""
