@@ -54,9 +54,10 @@ def owner(payment: PaymentTransaction) -> Organization:
 
 
 def deliver(payment: PaymentTransaction) -> int:
-    """The payer's browser comes back."""
+    """The payer's browser comes back, from an address of its own: one address may cause sixty look-ups a minute."""
     query = {"pidx": payment.gateway_reference or "", "status": "Completed", "purchase_order_id": payment.reference}
-    return Client().get(f"/billing/khalti/callback/{payment.reference}/", query).status_code
+    payer = Client(REMOTE_ADDR=f"10.0.{payment.pk // 256 % 256}.{payment.pk % 256}")
+    return payer.get(f"/billing/khalti/callback/{payment.reference}/", query).status_code
 
 
 def deliver_one_of(payments_: Sequence[PaymentTransaction], index: int) -> int:
