@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from typing import Any
 
@@ -127,7 +127,7 @@ def test_a1_a_hardened_postgresql_deletes_no_line_and_one_that_is_not_does(logs:
         assert rows(model) == []
 
 
-def assert_refused(tries: list[tuple[type[models.Model], Change]]) -> None:
+def assert_refused(tries: Sequence[tuple[type[models.Model], Change]]) -> None:
     """All of them, while the database is hardened."""
     harden()
     try:
