@@ -51,9 +51,7 @@ def pay_and_leave(server: Server, payment: PaymentTransaction) -> None:
         server.esewa.decide(server.esewa.find_named(payment.reference).booking, EsewaAct.CLOSE_TAB)
 
 
-def test_p7_who_pays_and_never_returns_is_found_in_time(
-    simulator: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_p7_who_pays_and_never_returns_is_found_in_time(simulator: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     # Minutes pass only when the test says so, whatever the machine is busy with: each look at the clock takes 20 us.
     ticks = count(int(timezone.now().timestamp() * 1e6), 20)
     monkeypatch.setattr(timezone, "now", lambda: datetime.fromtimestamp(next(ticks) / 1e6, UTC))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from django_tenant_billing import clock, payments
+from django_tenant_billing import clock
 from django_tenant_billing.contrib.simulator.khalti_payment import Act
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.exceptions import AlreadyPaid, TooManyAttempts

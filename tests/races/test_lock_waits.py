@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings as site_settings
 from django.db import Error, connection, connections
 
 from django_tenant_billing import clock, payments
-from django_tenant_billing.exceptions import Busy
 from django_tenant_billing.models import Activation, PaymentTransaction
 from tests.folding import assert_log_folds_to_state
-from tests.races.harness import KillPoint, die_at, points_of, run_together
+from tests.races.harness import KillPoint, die_at, points_of
 from tests.races.test_kills import assert_active_once, lease_is_over
-from tests.races.test_payment_races import deliver, paid_at_the_wallet
+from tests.races.test_payment_races import paid_at_the_wallet
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("site")]
 

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from django_tenant_billing import payments
+from django_tenant_billing import clock, payments
 from django_tenant_billing.gateways.base import Order, Outcome, Proof
 from django_tenant_billing.gateways.khalti import KhaltiGateway
 from django_tenant_billing.gateways.registry import get_gateway
@@ -147,6 +147,21 @@ def test_p2_browser_sweep_and_admin_race_to_one_activation(wallet: str, together
         assert (payment.status, Activation.objects.filter(payment=payment).count()) == ("paid", 1)
         assert PaymentEvent.objects.filter(payment=payment, to_status="paid").count() == 1
     assert_log_folds_to_state()
+
+
+def test_activating_at_once_gives_everybody_the_one_activation(together: Together, runs: int) -> None:
+    for run in range(runs):
+        organization = Organization.objects.create(name=f"run {run}")
+        payment = PaymentTransaction.objects.create(
+            organization=organization, organization_key="1", reference=f"TB-{run}", purchase=f"{run}",
+            gateway="khalti", plan_id="PRO", amount_minor=390_000, currency="NPR", interval="month",
+            interval_count=1, created_at=clock.now(), paid_at=clock.now(), status="paid",
+        )  # fmt: skip
+        assert len(set(together(8, partial(activate, payment)))) == 1
+
+
+def activate(payment: PaymentTransaction, _index: int) -> int:
+    return payment.activate_plan().pk
 
 
 @pytest.mark.parametrize("number", [2, 8])
