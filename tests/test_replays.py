@@ -138,12 +138,13 @@ def model(status: str, answer: str) -> str:
 
 def walk(payment: PaymentTransaction, status: str, so_far: tuple[str, ...]) -> int:
     """Try every order of the answers that are left, each on top of what came before; how many orders were ended."""
-    ended = len(so_far) == len(ANSWERS)
+    ended = int(len(so_far) == len(ANSWERS))
     for answer, outcome in ANSWERS.items():
         # The two successes are one answer: to swap them is to try the same again.
         if answer in so_far or (answer == "success again" and "success" not in so_far):
             continue
         before = connection.savepoint()
+        assert before is not None
         Scripted.outcome = outcome
         wanted, now = model(status, answer), payments.verify(payment)
         assert now.status == wanted, (so_far, answer)

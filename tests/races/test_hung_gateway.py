@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 from django.db import connection
-from django.test.testcases import LiveServerThread
+from django.test.testcases import LiveServerThread, _StaticFilesHandler
 
 from django_tenant_billing.gateways.base import Order, Proof
 from django_tenant_billing.gateways.khalti import KhaltiGateway
@@ -51,7 +51,7 @@ def hung(settings: Any) -> Iterator[None]:
 
 @contextmanager
 def running_site() -> Iterator[str]:
-    server = LiveServerThread("127.0.0.1", lambda application: application)
+    server = LiveServerThread("127.0.0.1", _StaticFilesHandler)
     server.daemon = True
     server.start()
     assert server.is_ready.wait(30)

@@ -99,8 +99,8 @@ def restart() -> Iterator[Callable[[], None]]:
     def crash() -> None:
         owner = data.owner()
         options = f"-k {where['HOST']} -p {where['PORT']} -h ''"
-        command = [control, "-D", data, "-w", "-m", "immediate", "-l", data / "restart.log", "-o", options, "restart"]
-        subprocess.run(command, check=True, capture_output=True, timeout=60, user=owner)
+        command = [str(control), "-D", str(data), "-w", "-m", "immediate", "-l", str(data / "restart.log")]
+        subprocess.run([*command, "-o", options, "restart"], check=True, capture_output=True, timeout=60, user=owner)
 
     yield crash
     connections.close_all()
