@@ -35,7 +35,7 @@ def database_server() -> Iterator[dict[str, Any]]:
 def inside_a_transaction() -> bool:
     """Has this thread begun one? That of a test case, which it ends with, does not count."""
     begun = [connection.atomic_blocks for connection in connections.all(initialized_only=True)]
-    return any(not block._from_testcase for blocks in begun for block in blocks)
+    return any(not getattr(block, "_from_testcase", False) for blocks in begun for block in blocks)
 
 
 @pytest.fixture(autouse=True)

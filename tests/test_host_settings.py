@@ -190,7 +190,7 @@ def test_p11_every_signal_is_sent_robustly() -> None:
 
 def unique_fields(model: type[models.Model]) -> set[tuple[str, ...]]:
     alone = {(field.name,) for field in model._meta.fields if field.unique and not field.primary_key}
-    return alone | {c.fields for c in model._meta.constraints if isinstance(c, models.UniqueConstraint)}
+    return alone | {tuple(c.fields) for c in model._meta.constraints if isinstance(c, models.UniqueConstraint)}
 
 
 def again(row: models.Model, **changes: Any) -> None:

@@ -1,4 +1,4 @@
-"""A wire between the site and its PostgreSQL, to be cut when it is worst: the COMMIT is done, its answer lost."""
+"""A wire between the site and its PostgreSQL cut at the worst moment: the COMMIT is done, its answer lost."""
 
 from __future__ import annotations
 

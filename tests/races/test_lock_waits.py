@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 from django.conf import settings as site_settings
-from django.db import Error, connection, connections
+from django.contrib.auth.models import User
+from django.db import Error, OperationalError, connection, connections, transaction
+from django.test import Client
+from psycopg import IsolationLevel
 
 from django_tenant_billing import clock, payments
-from django_tenant_billing.models import Activation, PaymentTransaction
+from django_tenant_billing.exceptions import Busy
+from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction
+from django_tenant_billing.views.shared import result_url
 from tests.folding import assert_log_folds_to_state
-from tests.races.harness import KillPoint, die_at, points_of
+from tests.members import member
+from tests.races.harness import KillPoint, die_at, points_of, run_together
+from tests.races.test_busy import held
 from tests.races.test_kills import assert_active_once, lease_is_over
-from tests.races.test_payment_races import paid_at_the_wallet
+from tests.races.test_payment_races import deliver, owner, paid_at_the_wallet
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("site")]
 
@@ -90,8 +99,8 @@ def restart() -> Iterator[Callable[[], None]]:
     def crash() -> None:
         owner = data.owner()
         options = f"-k {where['HOST']} -p {where['PORT']} -h ''"
-        command = [control, "-D", data, "-w", "-m", "immediate", "-l", data / "restart.log", "-o", options, "restart"]
-        subprocess.run(command, check=True, capture_output=True, timeout=60, user=owner)
+        command = [str(control), "-D", str(data), "-w", "-m", "immediate", "-l", str(data / "restart.log")]
+        subprocess.run([*command, "-o", options, "restart"], check=True, capture_output=True, timeout=60, user=owner)
 
     yield crash
     connections.close_all()
@@ -117,4 +126,86 @@ def test_k4_a_server_that_restarts_in_the_middle_leaves_nothing_half_done(
     assert payment_status(payment) == "initiated"
     assert not Activation.objects.filter(payment=payment).exists()
     finish(payment)
+    assert_log_folds_to_state()
+
+
+# --- K5 --------------------------------------------------------------------------------------------------------------
+
+REQUESTS = 5
+
+
+def test_k5_while_somebody_holds_the_row_a_payer_is_told_soon_that_we_are_confirming(
+    wallet: str, a_server: None
+) -> None:
+    bought = [paid_at_the_wallet(wallet, f"held {number}") for number in range(REQUESTS)]
+    user = User.objects.create_user("held")
+    programs = [member(owner(payment), user) for payment in bought]
+
+    def verify(index: int) -> int:
+        body = {"reference": bought[index].reference}
+        return programs[index].post("/billing/khalti/verify/", body, content_type="application/json").status_code
+
+    def ask(index: int) -> tuple[int, float]:
+        began = time.monotonic()
+        status = verify(index) if index % 2 else deliver(bought[index])
+        return status, time.monotonic() - began
+
+    with ExitStack() as holders:
+        for payment in bought:
+            holders.enter_context(held(payment))
+        answers = run_together(REQUESTS, ask)
+        page = Client().get(result_url(bought[0])).content.decode()
+    assert "We are confirming your payment" in page
+    assert [status for status, _seconds in answers] == [303, 503, 303, 503, 303]
+    assert max(seconds for _status, seconds in answers) < 4
+    for index, payment in enumerate(bought):
+        claims = PaymentEvent.objects.filter(kind="claim", reference=payment.reference)
+        assert [(claim.payment, claim.detail) for claim in claims] == ([] if index % 2 else [(None, "busy")])
+        assert payment_status(payment) == "initiated"
+        assert verify(index) == 200
+        assert_active_once(payment)
+
+
+# --- K6 --------------------------------------------------------------------------------------------------------------
+
+LEVELS = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+
+
+@pytest.fixture(params=LEVELS)
+def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    if connection.vendor != "postgresql":
+        pytest.skip("Of the others, one knows a single level, and MariaDB's is a check of ours: READ COMMITTED.")
+    connection.close()
+    chosen = IsolationLevel[request.param.replace(" ", "_")]
+    monkeypatch.setitem(connections["default"].settings_dict, "OPTIONS", {"isolation_level": chosen})
+    yield request.param
+    connection.close()
+
+
+def test_k6_at_every_isolation_level_settling_succeeds_or_fails_cleanly_and_the_next_try_finishes(
+    wallet: str, level: str, runs: int
+) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_isolation")
+        assert cursor.fetchone()[0] == level.lower()
+    failures: list[str] = []
+
+    def settle(payment: PaymentTransaction, index: int) -> int:
+        try:
+            if index % 2:
+                payments.reconcile(per_second=100_000)
+            else:
+                payments.settle(payment)
+        except (Busy, OperationalError) as error:
+            failures.append(f"{error} {error.__cause__}")
+            return 0
+        return 1
+
+    for run in range(max(runs // 2, 1)):
+        payment = paid_at_the_wallet(wallet, f"run {run}")
+        PaymentTransaction.objects.filter(pk=payment.pk).update(next_check_at=payment.created_at)
+        run_together(8, partial(settle, payment))
+        finish(payment)
+    assert [failure for failure in failures if "deadlock" in failure] == []
+    assert (failures == []) or level != "READ COMMITTED"
     assert_log_folds_to_state()

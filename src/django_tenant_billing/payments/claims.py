@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db.models import Model, Q
 
 from .. import clock
+from ..exceptions import Busy
 from ..gateways.base import Claim
 from ..models import PaymentTransaction
 from .door import Durable, Kind, log, payments
@@ -31,27 +32,44 @@ def find(gateway: str, value: str, organization: Model | None = None) -> Payment
     )
 
 
-def record_claim(gateway: str, claim: Claim, payment: PaymentTransaction | None, *, actor: str = "") -> bool:
-    """Log what a browser claims, in a commit of its own; True where it fits the payment it names."""
+def claim_fits(claim: Claim, payment: PaymentTransaction | None) -> bool:
+    """Does whoever brings this come from this payment's gateway?"""
     # Our reference is no capability; the gateway's own is, and its signature: without them nobody is shown anything.
     brought = claim.gateway_reference
-    fits = payment is not None and (
+    return payment is not None and (
         (claim.authenticated and claim.reference == payment.reference)
         or (bool(brought) and brought == payment.gateway_reference)
     )
-    with Durable("record_claim"):
-        if payment is not None and (reason := _suspicion(claim, payment)):
-            # Before the log: its foreign key shares the row's lock, and on MariaDB two who share it cannot both write.
-            suspect(payment, gateway, reason)
-        log(
-            payment,
-            Kind.CLAIM,
-            gateway=gateway,
-            reference=(claim.reference or "")[:20],
-            detail="" if fits else "mismatch" if payment is not None else "unknown_payment",
-            actor=actor,
-            data={"status": claim.status, "authenticated": claim.authenticated, **claim.data},
-        )
+
+
+def record_claim(gateway: str, claim: Claim, payment: PaymentTransaction | None, *, actor: str = "") -> bool:
+    """Log what a browser claims, in a commit of its own; True where it fits the payment it names.
+
+    Raises Busy where somebody holds that payment: the claim is in the log then by its reference alone.
+    """
+    fits = claim_fits(claim, payment)
+    facts = {"status": claim.status, "authenticated": claim.authenticated, **claim.data}
+    try:
+        with Durable("record_claim"):
+            if payment is not None and (reason := _suspicion(claim, payment)):
+                # Before the log: its foreign key shares the row's lock, and on MariaDB two who share it cannot both
+                # write.
+                suspect(payment, gateway, reason)
+            log(
+                payment,
+                Kind.CLAIM,
+                gateway=gateway,
+                reference=(claim.reference or "")[:20],
+                detail="" if fits else "mismatch" if payment is not None else "unknown_payment",
+                actor=actor,
+                data=facts,
+            )
+    except Busy:
+        # Without a foreign key to the payment, which would wait for it as well.
+        named = payment.reference if payment else ""
+        with Durable("record_claim"):
+            log(None, Kind.CLAIM, gateway=gateway, reference=named, detail="busy", actor=actor, data=facts)
+        raise
     return fits
 
 

@@ -17,6 +17,7 @@ from ..exceptions import Busy, CallbackRejected, GatewayNotConfigured, Signature
 from ..gateways.base import Claim
 from ..gateways.registry import gateway_aliases, get_gateway
 from ..models import PaymentTransaction
+from ..payments.claims import claim_fits
 from ..payments.suspecting import suspect
 from ..payments.throttling import may_look_up
 from .clients import client_address
@@ -85,7 +86,10 @@ def _ask(
     """
     named = reference or claim.reference or ""
     payment = payments.find(gateway, named) if named else None
-    fits = payments.record_claim(gateway, claim, payment, actor=actor_of(request))
+    try:
+        fits = payments.record_claim(gateway, claim, payment, actor=actor_of(request))
+    except Busy:
+        return payment, claim_fits(claim, payment)
     if payment is None:
         return None, fits
     if not may_look_up(payment, client_address(request)):
