@@ -74,7 +74,7 @@ CALLS: list[Mutant] = [
         (HTTP, "return None\n\n\nclass _QuietResponse",
          "return super().get_redirect_target(resp)\n\n\nclass _QuietResponse"),
     ), (HTTP_TESTS,)),
-    one("no deadline for all of it", HTTP, "    timer.start()\n", "", HTTP_TESTS),
+    one("a deadline ten times too late", HTTP, "threading.Timer(seconds, ", "threading.Timer(seconds * 10, ", HTTP_TESTS),
     one("an answer after the deadline counts", HTTP, "if timed_out or time.monotonic() >= ends:", "if timed_out:",
         HTTP_TESTS),
     one("answers of any size", HTTP, "if len(raw) > MAX_BYTES:", "if len(raw) > 1 << 40:", HTTP_TESTS),
