@@ -363,6 +363,6 @@ def test_no_verdict_reads_a_replica(organization: Organization, settings: Any) -
     assert judged(made, proof(Outcome.NOT_FOUND)) == (S.INITIATED, "")
     assert (refund_of(back), refund_asked(back)) == ((S.PAID, NOW), 500)
     assert judged(back, proof(Outcome.REFUNDED)) == (S.REFUNDED, "")
-    another = {"gateway_reference": "pidx2", "gateway_transaction_id": "txn1"}
+    another: dict[str, Any] = {"gateway_reference": "pidx2", "gateway_transaction_id": "txn1"}
     PaymentTransaction.objects.using("default").filter(pk=back.pk).update(gateway_transaction_id="txn1")
     assert judged(made, proof(**another)) == (S.REVIEW, "transaction_reused")

@@ -86,4 +86,4 @@ def _failed(source: Path, tests: tuple[str, ...], database: str, seconds: float)
         raise NoVerdict(f"pytest ended with {pytest.returncode}:\n{output[-2000:]}")
     if pytest.returncode == PASSED:
         return None
-    return re.findall(r"^(?:FAILED|ERROR) tests/(.+?)(?: - |$)", output, re.M)[0]
+    return str(re.findall(r"^(?:FAILED|ERROR) tests/(.+?)(?: - |$)", output, re.M)[0])
