@@ -10,13 +10,14 @@ import pytest
 from django.db import models, transaction
 
 from django_tenant_billing.gateways.base import Outcome, Proof
-from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction, Subscription
+from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction, PlanPrice, Subscription
 from django_tenant_billing.states import (
     DASHBOARD_CHECKS,
     HORIZON,
     LATE_CHECKS,
     NOT_FOUND_AFTER,
     NOT_FOUND_APART,
+    PRICE_HOLDS_FOR,
     REFUND_CHECK,
     REFUND_GIVEN_UP_AFTER,
     SETTLED,
@@ -175,6 +176,51 @@ def test_what_was_refunded_stays_so(organization: Organization) -> None:
         assert judged(payment(status=S.REFUNDED, detail="at_gateway"), proof(outcome)) == (S.REFUNDED, "at_gateway")
 
 
+# --- what a gateway says of a payment ---------------------------------------------------------------------------------
+
+GATEWAY = "gateway"
+KEPT = "kept"
+"""The detail that a payment had before."""
+
+
+@pytest.mark.parametrize(
+    ("outcome", "target"),
+    [
+        (Outcome.INITIATED, (S.INITIATED, "")),
+        (Outcome.PENDING, (S.PENDING, "")),
+        (Outcome.FAILED, (S.FAILED, GATEWAY)),
+        (Outcome.CANCELED, (S.CANCELED, GATEWAY)),
+        (Outcome.EXPIRED, (S.EXPIRED, GATEWAY)),
+        (Outcome.REFUNDED, (S.REVIEW, "refunded_before_activation")),
+        (Outcome.PARTIALLY_REFUNDED, (S.REVIEW, "refunded_before_activation")),
+    ],
+)
+def test_an_open_payment_follows_the_gateway_and_a_closed_one_only_to_money(
+    outcome: Outcome, target: tuple[PaymentState, str]
+) -> None:
+    for status in (S.INITIATED, S.PENDING):
+        assert judged_alone(payment(status=status, detail=KEPT), outcome) == target
+    for status in (S.FAILED, S.CANCELED, S.EXPIRED):
+        expected = target if target[0] is S.REVIEW else (status, KEPT)
+        assert judged_alone(payment(status=status, detail=KEPT), outcome) == expected
+
+
+@pytest.mark.parametrize("status", [S.CREATED, S.REVIEW, S.DISMISSED])
+def test_no_answer_moves_what_a_person_must_decide_or_decided(status: PaymentState) -> None:
+    for outcome in Outcome:
+        assert judged_alone(payment(status=status, detail=KEPT), outcome) == (status, KEPT)
+
+
+def test_an_answer_that_it_is_still_open_does_not_stop_the_time() -> None:
+    assert judged_alone(payment(), Outcome.INITIATED, NOW + HORIZON) == (S.EXPIRED, "horizon")
+    assert judged_alone(payment(), Outcome.PENDING, NOW + STALE_AFTER) == (S.REVIEW, "stale")
+
+
+def judged_alone(of: PaymentTransaction, outcome: Outcome, now: datetime = NOW) -> tuple[PaymentState, str]:
+    """Judged without a look at any row."""
+    return judge(of, proof(outcome), now)
+
+
 # --- money that came --------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +244,46 @@ def test_the_payment_of_an_organization_without_a_subscription_makes_it_one(orga
     Subscription.objects.all().delete()
     assert judged(saved(organization), proof()) == (S.PAID, "")
     assert Subscription.objects.get().anchor == NOW
+
+
+@pytest.mark.parametrize(
+    ("status", "age", "problem"),
+    [
+        (S.PENDING, PRICE_HOLDS_FOR, ""),
+        (S.PENDING, PRICE_HOLDS_FOR + MOMENT, "price_gone"),
+        (S.CANCELED, timedelta(0), "price_gone"),
+    ],
+)
+def test_a_price_that_is_gone_held_until_the_moment(
+    organization: Organization, status: PaymentState, age: timedelta, problem: str
+) -> None:
+    mine = saved(organization, status=status, created_at=NOW - HORIZON)
+    paid_in_time = (S.PAID, "")
+    assert judged(mine, proof(), NOW + age) == paid_in_time  # it is still sold
+    PlanPrice.objects.filter(plan="PRO").update(amount_minor=400_000)
+    assert judged(mine, proof(), NOW + age) == ((S.REVIEW, problem) if problem else paid_in_time)
+    mine.created_at, mine.initiated_at = NOW, None
+    assert judged(mine, proof(), NOW + age) == ((S.REVIEW, problem) if problem else paid_in_time)
+
+
+def test_money_for_nobody_or_twice_for_one_purchase_waits_for_a_person(organization: Organization) -> None:
+    mine = saved(organization)
+    nobodys = payment(None, reference="TB-2", gateway_reference="pidx2")
+    nobodys.save(force_insert=True)
+    assert judged(nobodys, proof(gateway_reference="pidx2")) == (S.REVIEW, "organization_gone")
+    span = pay(organization, "PRO", NOW - timedelta(days=1))
+    assert judged(mine, proof()) == (S.PAID, "")
+    Activation.objects.filter(pk=span.pk).update(purchase=mine.purchase)
+    assert judged(mine, proof()) == (S.REVIEW, "duplicate")
+
+
+def test_credit_that_is_there_no_more_waits_for_a_person(organization: Organization) -> None:
+    mine = saved(organization, amount_minor=340_000, credit_minor=50_000)
+    said = proof(amount_minor=340_000)
+    Subscription.objects.update(credit_minor=50_000, credit_currency="NPR")
+    assert judged(mine, said) == (S.PAID, "")
+    Subscription.objects.update(credit_minor=49_999)
+    assert judged(mine, said) == (S.REVIEW, "credit_gone")
 
 
 Change = Callable[[Organization, Activation], Any]
@@ -277,3 +363,6 @@ def test_no_verdict_reads_a_replica(organization: Organization, settings: Any) -
     assert judged(made, proof(Outcome.NOT_FOUND)) == (S.INITIATED, "")
     assert (refund_of(back), refund_asked(back)) == ((S.PAID, NOW), 500)
     assert judged(back, proof(Outcome.REFUNDED)) == (S.REFUNDED, "")
+    another: dict[str, Any] = {"gateway_reference": "pidx2", "gateway_transaction_id": "txn1"}
+    PaymentTransaction.objects.using("default").filter(pk=back.pk).update(gateway_transaction_id="txn1")
+    assert judged(made, proof(**another)) == (S.REVIEW, "transaction_reused")
