@@ -69,8 +69,8 @@ def believed(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransact
     with Durable("settle"):
         payment = locked(payment)
         if payment.status in OPEN:
-            payment.paid_at = clock.now()
-            move(payment, PaymentState.PAID, actor=actor, save=("paid_at",))
+            payment.paid_at, payment.purchase = clock.now(), payment.reference
+            move(payment, PaymentState.PAID, actor=actor, save=("paid_at", "purchase"))
             payment.activate_plan()
     return payment
 
