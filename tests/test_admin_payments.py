@@ -9,7 +9,7 @@ from django.test import Client
 
 from django_tenant_billing import payments
 from django_tenant_billing.contrib.simulator.server import Server
-from django_tenant_billing.models import PaymentTransaction, Subscription
+from django_tenant_billing.models import Activation, PaymentTransaction, Subscription
 from tests.test_payments import pay, plan_of, start, tamper
 from tests.testapp.models import Organization
 
@@ -64,7 +64,10 @@ def test_what_is_in_review_is_decided_with_a_reason(
     first, second = waiting
     assert "This field is required." in do(staff, first, "apply_review", reason="")
     assert first.status == "review"
-    assert f"Payment {first.reference} is paid." in do(staff, first, "apply_review")
+    assert "NPR 3,900, in review (amount). What came: NPR 0.01." in staff.get(page(first)).content.decode()
+    assert "greater than or equal to 1." in do(staff, first, "apply_review", days="0")
+    assert f"Payment {first.reference} is paid." in do(staff, first, "apply_review", days="3")
+    assert Activation.objects.get().interval == "day"
     assert f"Payment {second.reference} is dismissed." in do(staff, second, "dismiss_review")
     assert "cannot be decided so: it is dismissed" in do(staff, second, "apply_review")
     listed = staff.get("/admin/tenant_billing/paymenttransaction/?status=paid").content.decode()

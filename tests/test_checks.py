@@ -188,6 +188,19 @@ def test_e004_naive_datetimes() -> None:
         assert found(check_settings()) == []
 
 
+@pytest.mark.parametrize("proxies", [-1, "1", None, True, 1.5])
+def test_e019_what_is_no_number_of_proxies(proxies: object) -> None:
+    with override_settings(TENANT_BILLING_TRUSTED_PROXIES=proxies):
+        (message,) = check_settings()
+    assert (message.id, repr(proxies) in message.msg) == ("tenant_billing.E019", True)
+
+
+@pytest.mark.parametrize("proxies", [0, 1, 2])
+def test_e019_is_silent_about_numbers(proxies: int) -> None:
+    with override_settings(TENANT_BILLING_TRUSTED_PROXIES=proxies):
+        assert check_settings() == []
+
+
 def test_every_mistake_is_told_at_once() -> None:
     with override_settings(
         TENANT_BILLING_X=1,
@@ -358,7 +371,7 @@ def test_a_secret_is_in_no_message() -> None:
 # Deployment
 
 
-def test_e010_the_simulator_must_not_go_live() -> None:
+def test_c14_the_simulator_must_not_go_live_which_is_e010() -> None:
     with override_settings(TENANT_BILLING_ALLOW_SIMULATOR=True):
         assert found(check_deploy()) == ["E010"]
         assert found(run_checks(tags=["tenant_billing"], include_deployment_checks=True)) == ["E010"]

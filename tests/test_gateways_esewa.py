@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import copy
+import hmac
+import inspect
 import json
 import pickle
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from itertools import permutations
+from itertools import combinations, permutations, product
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -26,8 +29,10 @@ from django_tenant_billing.exceptions import (
     GatewayTimeout,
     GatewayUnavailable,
 )
+from django_tenant_billing.gateways import esewa
 from django_tenant_billing.gateways.base import Checkout, Claim, Order, Outcome, Proof
 from django_tenant_billing.gateways.esewa import (
+    FORM_SIGNED,
     FORM_URLS,
     LONGEST_DATA,
     OUTCOMES,
@@ -160,7 +165,7 @@ FORM_VECTORS = [
 
 
 @pytest.mark.parametrize(("amount", "reference", "signature", "right"), FORM_VECTORS)
-def test_every_vector_that_checks_out_is_what_we_sign_and_no_misprint_is(
+def test_c2_every_vector_that_checks_out_is_what_we_sign_and_no_misprint_is(
     amount: int, reference: str, signature: str, right: bool
 ) -> None:
     fields = gateway().start_checkout(replace(ORDER, amount_minor=amount, reference=reference)).fields
@@ -221,6 +226,37 @@ GENUINE: dict[str, dict[str, object]] = {
 }  # fmt: skip
 
 
+RETURNED = GENUINE["2025, as its base64 has it"]
+RECEIVED = GENUINE["a payload that was received"]
+VECTORS: list[tuple[Mapping[str, object], str]] = [
+    # What eSewa's pages print and what was received of it, and what is wrong with it.
+    (RETURNED, ""),
+    (RECEIVED, ""),
+    (RETURNED | {"total_amount": "1000"}, "signature"),
+    (RETURNED | {"total_amount": "1000", "signature": "L/qUIEhgWonoiBE5fPGBfSndglUjaapYTsNVWVS7PDA="}, ""),
+    (RETURNED | {"signature": RECEIVED["signature"]}, "signature"),
+    (RECEIVED | {"signature": RETURNED["signature"]}, "signature"),
+    (RECEIVED | {"product_code": "NP-ES-ABHISHEK-EPAY", "transaction_code": "000AE01", "total_amount": "1,000.0",
+                 "signature": "Mpwy0TFlHqpJjFUDGic+22mdoenITT+Ccz1LC61qMAc="}, "signature"),
+    *(({"transaction_code": "X", "status": "COMPLETE", "total_amount": str(amount // 100), "transaction_uuid": uuid,
+        "product_code": "EPAYTEST", "signed_field_names": ",".join(FORM_SIGNED), "signature": signature},
+       "not signed as a whole") for amount, uuid, signature, _right in FORM_VECTORS),
+    *(({**RETURNED, "total_amount": str(amount // 100), "transaction_uuid": uuid, "signature": signature}, "signature")
+      for amount, uuid, signature, _right in FORM_VECTORS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "problem"), VECTORS)
+def test_c2_every_vector_that_checks_out_verifies_and_every_other_is_refused(
+    data: Mapping[str, object], problem: str
+) -> None:
+    if problem:
+        with pytest.raises(CallbackRejected, match=problem):
+            callback(data)
+    else:
+        assert callback(data).authenticated
+
+
 @pytest.mark.parametrize("name", GENUINE)
 def test_a_genuine_payload_is_an_authenticated_claim(name: str) -> None:
     data = GENUINE[name]
@@ -263,7 +299,7 @@ def test_the_2024_sample_of_another_merchant_is_refused() -> None:
 
 
 @pytest.mark.parametrize("secret", ["8gBm/:&EnhH.1/q(", "8gBm/:&amp;EnhH.1/q", "8gBm/:EnhH.1/q", "another"])
-def test_data_of_another_key_is_refused(secret: str) -> None:
+def test_c2_data_of_another_key_is_refused(secret: str) -> None:
     with pytest.raises(CallbackRejected, match="signature"):
         callback(signed(secret))
     with pytest.raises(CallbackRejected, match="signature"):
@@ -271,35 +307,75 @@ def test_data_of_another_key_is_refused(secret: str) -> None:
     assert callback(signed(secret), merchant_secret=secret).authenticated
 
 
-def test_the_signature_of_our_own_form_is_no_signature_of_esewa() -> None:
+def reflected(**changes: str) -> dict[str, str]:
+    """What a payer can make of the form: its values and its signature, and whatever else comes to mind."""
     fields = gateway().start_checkout(ORDER).fields
-    reflected = {
+    return {
         "transaction_code": "X", "status": "COMPLETE", "total_amount": "110", "transaction_uuid": "241028",
         "product_code": "EPAYTEST", "signed_field_names": fields["signed_field_names"],
         "signature": fields["signature"],
-    }  # fmt: skip
-    assert reflected["signature"] == "i94zsd3oXF6ZsSr/kGqT4sSzYQzjj1W/waxjWyRwaME="
+    } | changes  # fmt: skip
+
+
+def believes_the_list(data: Mapping[str, str]) -> bool:
+    """The naive verifier: signed is what the data says is signed."""
+    names = data["signed_field_names"].split(",")
+    return hmac_of(",".join(f"{name}={data.get(name, '')}" for name in names)) == data["signature"]
+
+
+def test_c1_the_signature_of_our_own_form_is_no_signature_of_esewa() -> None:
+    data = reflected()
+    assert data["signature"] == "i94zsd3oXF6ZsSr/kGqT4sSzYQzjj1W/waxjWyRwaME="
+    assert believes_the_list(data)
     with pytest.raises(CallbackRejected, match="not signed as a whole"):
-        callback(reflected)
+        callback(data)
+    assert callback(signed()).authenticated
 
 
-def test_no_list_of_fields_makes_the_forms_signature_fit() -> None:
-    fields = gateway().start_checkout(ORDER).fields
-    values = {"transaction_code": "X", "status": "COMPLETE", "total_amount": "110", "transaction_uuid": "241028",
-              "product_code": "EPAYTEST"}  # fmt: skip
-    tried = 0
+def compared_by_equality(source: str) -> list[str]:
+    """Every ``==`` and ``!=`` with a signature on one side of it: their time tells how much of it was right."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Compare)
+        and any(isinstance(operator, ast.Eq | ast.NotEq) for operator in node.ops)
+        and "sign" in ast.unparse(node)
+    ]
+
+
+def test_signatures_are_compared_in_a_time_that_tells_nothing() -> None:
+    source = inspect.getsource(esewa)
+    assert source.count("hmac.compare_digest(self._sign(") == 1
+    assert compared_by_equality(source) == []
+    naive = 'self._sign(names, data) != data.get("signature")'
+    assert compared_by_equality(f"found = {naive}") == [naive.replace('"', "'")]
+
+
+def lists_of_fields() -> Iterator[str]:
+    """Every order of every choice of the five values, each written in three ways; then lists that no choice gives."""
+    values = ("transaction_code", "status", "total_amount", "transaction_uuid", "product_code")
     for length in range(6):
         for names in permutations(values, length):
-            for listed in (",".join(names), ",".join((*names, "signed_field_names")), ", ".join(names)):
-                tried += 1
-                with pytest.raises(CallbackRejected):
-                    callback({**values, "signed_field_names": listed, "signature": fields["signature"]})
+            yield from (",".join(names), ",".join((*names, "signed_field_names")), ", ".join(names))
+    form = ",".join(FORM_SIGNED)
+    for name in (*values, "signed_field_names", "signature", "", "x", "STATUS"):
+        yield from (f"{form},{form},{name}", f"{name},{name},{form}", f"{form};{name}")
+
+
+def test_c1_no_list_of_fields_makes_the_forms_signature_fit() -> None:
+    lists, naive = list(lists_of_fields()), 0
+    for listed in lists:
+        data = reflected(signed_field_names=listed)
+        naive += believes_the_list(data)
+        with pytest.raises(CallbackRejected):
+            callback(data)
+    assert (len(lists), len(set(lists))) == (1008, 1002)
+    assert naive == 1
     # Values that carry the text of the form inside them.
     text = "110,transaction_uuid=241028,product_code=EPAYTEST"
     for listed in (NAMES, "total_amount,transaction_code,status,transaction_uuid,product_code"):
         with pytest.raises(CallbackRejected):
-            callback({**values, "total_amount": text, "signed_field_names": listed, "signature": fields["signature"]})
-    assert tried == 978
+            callback(reflected(total_amount=text, signed_field_names=listed))
 
 
 @pytest.mark.parametrize(
@@ -319,7 +395,7 @@ def test_no_list_of_fields_makes_the_forms_signature_fit() -> None:
         NAMES.replace(",", ";"),
     ],
 )
-def test_a_list_that_leaves_out_repeats_or_invents_a_field_is_refused(names: str) -> None:
+def test_c2_a_list_that_leaves_out_repeats_or_invents_a_field_is_refused(names: str) -> None:
     listed = dict.fromkeys(names.split(","), "x") | signed(signed_field_names=names)
     listed["signature"] = hmac_of(",".join(f"{name}={listed.get(name, '')}" for name in names.split(",")))
     for name in ("missing", ""):
@@ -329,12 +405,12 @@ def test_a_list_that_leaves_out_repeats_or_invents_a_field_is_refused(names: str
 
 
 @pytest.mark.parametrize("names", [",".join(reversed(NAMES.split(","))), NAMES.removesuffix(",signed_field_names")])
-def test_the_order_of_the_list_is_esewas_to_choose(names: str) -> None:
+def test_c2_the_order_of_the_list_is_esewas_to_choose(names: str) -> None:
     assert callback(signed(names=names)).authenticated
 
 
 @pytest.mark.parametrize("signature", ["", "x", "62GcfZTm", None, 5, ["x"], "भ", " " * 44])
-def test_a_signature_that_is_none_is_refused(signature: object) -> None:
+def test_c2_a_signature_that_is_none_is_refused(signature: object) -> None:
     with pytest.raises(CallbackRejected, match="The signature of eSewa's data is wrong"):
         callback(signed() | {"signature": signature})
     without = signed()
@@ -343,8 +419,76 @@ def test_a_signature_that_is_none_is_refused(signature: object) -> None:
         callback(without)
 
 
-def test_of_ten_thousand_forgeries_none_is_authenticated_and_every_genuine_payload_is() -> None:
-    """C2: of 1,000 genuine payloads each, ten changes to a value, a name, the list, the signature or the text."""
+OTHER_DIGESTS: dict[str, Callable[[str], str]] = {
+    name: lambda text, name=name: base64.b64encode(hmac.digest(SANDBOX_SECRET.encode(), text.encode(), name)).decode()
+    for name in ("md5", "sha1", "sha224", "sha384", "sha512", "sha3_256")
+} | {
+    "no key": lambda text: base64.b64encode(sha256(text.encode()).digest()).decode(),
+    "the key in front": lambda text: base64.b64encode(sha256((SANDBOX_SECRET + text).encode()).digest()).decode(),
+    "hex": lambda text: base64.b64decode(hmac_of(text)).hex(),
+    "hex in base64": lambda text: base64.b64encode(base64.b64decode(hmac_of(text)).hex().encode()).decode(),
+    "URL-safe base64": lambda text: hmac_of(text).translate(str.maketrans("+/", "-_")).rstrip("="),
+    "no padding": lambda text: hmac_of(text).rstrip("="),
+    "more padding": lambda text: hmac_of(text) + "=",
+    "a line break": lambda text: hmac_of(text) + "\n",
+    "a space": lambda text: " " + hmac_of(text),
+    "upper case": lambda text: hmac_of(text).upper(),
+    "half of it": lambda text: hmac_of(text)[:22],
+    "all but a letter": lambda text: hmac_of(text)[1:],
+    "sixteen bytes of it": lambda text: base64.b64encode(base64.b64decode(hmac_of(text))[:16]).decode(),
+    "full-width letters": lambda text: "".join(chr(ord(c) + 0xFEE0) if c.isalnum() else c for c in hmac_of(text)),
+    "a Cyrillic letter": lambda text: hmac_of(text)[:-2] + "\u0410=",
+    "a joiner": lambda text: hmac_of(text)[:9] + "\u200d" + hmac_of(text)[9:],
+}
+
+
+@pytest.mark.parametrize("name", OTHER_DIGESTS)
+def test_c2_a_signature_that_only_resembles_the_right_one_is_refused(name: str) -> None:
+    genuine = signed()
+    text = ",".join(f"{name}={genuine[name]}" for name in NAMES.split(","))
+    forged = genuine | {"signature": OTHER_DIGESTS[name](text)}
+    assert forged["signature"] != genuine["signature"] == hmac_of(text)
+    with pytest.raises(CallbackRejected):
+        callback(forged)
+    assert callback(genuine).authenticated
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("status", "C\u041eMPLETE"), ("status", "\uff23OMPLETE"), ("status", "COMPLETE\u200d"),
+    ("status", "COMPLETE\u0301"),
+    ("transaction_uuid", "24\u09678"), ("total_amount", "110.0\u00a0"), ("product_code", "EPA\u03a5TEST"),
+    ("signed_field_names", NAMES.replace("status", "st\u0430tus")),
+    ("signed_field_names", NAMES.replace(",", "\uff0c")),
+], ids=ascii)  # fmt: skip
+def test_c2_a_value_that_only_looks_the_same_is_refused(name: str, value: str) -> None:
+    with pytest.raises(CallbackRejected):
+        callback(signed() | {name: value})
+    assert callback(signed()).authenticated
+
+
+def test_c3_no_field_and_no_two_fields_of_a_valid_payload_can_be_changed() -> None:
+    genuine = signed()
+    assert callback(genuine).authenticated
+    changed = {
+        "transaction_code": "000AWEP", "status": "CANCELED", "total_amount": "110.1", "transaction_uuid": "241029",
+        "product_code": "EPAYTESU", "signed_field_names": NAMES.replace("status,", ""),
+        "signature": hmac_of("something else"),
+    }  # fmt: skip
+    assert set(changed) == set(genuine)
+    removed: dict[str, str | None] = dict.fromkeys(genuine)
+    tried = 0
+    for count in (1, 2):
+        for names in combinations(genuine, count):
+            for values in product(*((changed[name], removed[name], "", genuine[name] + "0") for name in names)):
+                new = {**genuine, **dict(zip(names, values, strict=True))}
+                tried += 1
+                with pytest.raises(CallbackRejected):
+                    callback({name: value for name, value in new.items() if value is not None})
+    assert tried == 7 * 4 + 21 * 16
+
+
+def test_c2_of_ten_thousand_forgeries_none_is_authenticated_and_every_genuine_payload_is() -> None:
+    """Of 1,000 genuine payloads each, ten changes to a value, a name, the list, the signature or the text."""
     draw = random.Random(241028)
     letters = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789-.,= "
     asked, refused = gateway(), 0
@@ -647,7 +791,7 @@ def test_a_gateway_does_not_show_its_secret() -> None:
 # This machine, and what check() says.
 
 
-def test_this_machine_is_used_only_where_the_simulator_is_allowed(settings: Any) -> None:
+def test_c14_this_machine_is_used_only_where_the_simulator_is_allowed_and_never_in_live_mode(settings: Any) -> None:
     with serving(replies(message(json.dumps(COMPLETE).encode()))) as server:
         for options in ({"status_url": server.url}, {"form_url": server.url}):
             asked = gateway(**options)
@@ -660,6 +804,12 @@ def test_this_machine_is_used_only_where_the_simulator_is_allowed(settings: Any)
         asked = gateway(form_url=server.url, status_url=server.url)
         assert asked.start_checkout(ORDER).url == server.url
         assert asked.look_up(ORDER).outcome is Outcome.SUCCEEDED
+        assert server.connections == 1
+        settings.TENANT_BILLING_MODE = "live"
+        ours = gateway(merchant_code="NP-ES-HIMAL", merchant_secret="x", form_url=server.url, status_url=server.url)
+        for use in (ours.start_checkout, ours.look_up):
+            with pytest.raises(GatewayUnavailable, match="TENANT_BILLING_MODE is 'live'"):
+                use(ORDER)
         assert server.connections == 1
 
 
@@ -720,7 +870,7 @@ def test_this_machine_is_e016_unless_the_simulator_is_allowed(name: str, url: st
         ("live", "https://["),
     ],
 )
-def test_a_url_of_the_other_mode_or_without_tls_is_e017_and_not_used(
+def test_c13_a_url_of_the_other_mode_or_without_tls_is_e017_and_not_used(
     name: str, mode: str, url: str, settings: Any
 ) -> None:
     settings.TENANT_BILLING_MODE = mode
@@ -752,7 +902,7 @@ def test_an_unknown_mode_has_no_hosts(settings: Any) -> None:
     [{}, {"merchant_secret": "our own"}, {"merchant_code": "NP-ES-HIMAL"}],
     ids=["both", "the code", "the secret"],
 )
-def test_the_sandboxs_merchant_is_e018_in_live_mode_and_nothing_of_it_is_believed(
+def test_c13_the_sandboxs_merchant_is_e018_in_live_mode_and_nothing_of_it_is_believed(
     options: dict[str, str], settings: Any, wire: responses.RequestsMock
 ) -> None:
     assert ids(gateway(**options)) == []

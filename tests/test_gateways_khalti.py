@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -291,7 +292,7 @@ def test_a_pidx_is_kept_whatever_its_length_up_to_100(pidx: str, wire: responses
     ],
     ids=ascii,
 )
-def test_a_payment_link_to_anywhere_else_is_never_handed_out(url: str, wire: responses.RequestsMock) -> None:
+def test_w5_a_payment_link_to_anywhere_else_is_never_handed_out(url: str, wire: responses.RequestsMock) -> None:
     wire.post(INITIATE, json=INITIATED | {"payment_url": url})
     assert str(unavailable_start()) == "Khalti answered initiate with a payment link to an unexpected host."
 
@@ -648,7 +649,7 @@ def test_this_machine_is_known_by_name_and_address(host: str | None, loopback: b
     assert is_loopback(host) is loopback
 
 
-def test_this_machine_is_asked_only_where_the_simulator_is_allowed(settings: Any) -> None:
+def test_c14_this_machine_is_asked_only_where_the_simulator_is_allowed_and_never_in_live_mode(settings: Any) -> None:
     with serving(replies(message(json.dumps(COMPLETED).encode()))) as server:
         asked = gateway(base_url=server.url)
         with pytest.raises(GatewayUnavailable, match="TENANT_BILLING_ALLOW_SIMULATOR is not set"):
@@ -656,6 +657,10 @@ def test_this_machine_is_asked_only_where_the_simulator_is_allowed(settings: Any
         assert server.connections == 0
         settings.TENANT_BILLING_ALLOW_SIMULATOR = True
         assert asked.look_up(STARTED).outcome is Outcome.SUCCEEDED
+        assert server.connections == 1
+        settings.TENANT_BILLING_MODE = "live"
+        with pytest.raises(GatewayUnavailable, match="TENANT_BILLING_MODE is 'live'"):
+            asked.look_up(STARTED)
         assert server.connections == 1
 
 
@@ -714,11 +719,18 @@ def test_without_a_key_there_is_e011() -> None:
 
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:8001/api/v2/", "http://localhost/", "https://[::1]:8001/"])
-def test_this_machine_is_e012_unless_the_simulator_is_allowed(base_url: str, settings: Any) -> None:
+def test_c14_this_machine_is_e012_unless_the_simulator_is_allowed_and_always_in_live_mode(
+    base_url: str, settings: Any
+) -> None:
     assert ids(gateway(base_url=base_url)) == ["tenant_billing.E012"]
     assert "TENANT_BILLING_ALLOW_SIMULATOR" in str(gateway(base_url=base_url).check()[0].hint)
     settings.TENANT_BILLING_ALLOW_SIMULATOR = True
     assert ids(gateway(base_url=base_url)) == []
+    settings.TENANT_BILLING_MODE = "live"
+    assert ids(gateway(base_url=base_url)) == ["tenant_billing.E012"]
+    assert gateway(base_url=base_url).check()[0].hint == (
+        'Leave base_url out; for the simulator set TENANT_BILLING_MODE = "sandbox".'
+    )
 
 
 @pytest.mark.parametrize(
@@ -726,7 +738,10 @@ def test_this_machine_is_e012_unless_the_simulator_is_allowed(base_url: str, set
     [
         ("live", SANDBOX, LIVE),
         ("live", SANDBOX.rstrip("/"), LIVE),
+        ("live", "https://DEV.khalti.com:443/api/v2/", LIVE),
+        ("live", "https://a.khalti.com/api/v2/", LIVE),
         ("sandbox", LIVE, SANDBOX),
+        ("sandbox", "https://khalti.com:443/api/v2", SANDBOX),
         ("live", "http://khalti.com/api/v2/", LIVE),
         ("sandbox", "http://dev.khalti.com/api/v2/", SANDBOX),
         ("sandbox", "ftp://dev.khalti.com/", SANDBOX),
@@ -735,20 +750,25 @@ def test_this_machine_is_e012_unless_the_simulator_is_allowed(base_url: str, set
         ("production", "", "the right host"),
     ],
 )
-def test_a_base_url_of_the_other_mode_or_without_tls_is_e013(
-    mode: str, base_url: str, named: str, settings: Any
+def test_c13_a_base_url_of_the_other_mode_or_without_tls_is_e013_and_nothing_is_asked_there(
+    mode: str, base_url: str, named: str, settings: Any, wire: responses.RequestsMock
 ) -> None:
     settings.TENANT_BILLING_MODE = mode
     assert ids(gateway(base_url=base_url)) == ["tenant_billing.E013"]
     problem = gateway(base_url=base_url).check()[0]
     assert f"TENANT_BILLING_MODE is {mode!r}" in problem.msg
     assert problem.hint == f"Leave base_url out, and {named} is used."
+    wire.post(re.compile(""), json=COMPLETED)
+    for use in (lambda: start(base_url=base_url), lambda: gateway(base_url=base_url).look_up(STARTED)):
+        with pytest.raises(GatewayUnavailable, match="but TENANT_BILLING_MODE is"):
+            use()
+    assert len(wire.calls) == 0
 
 
 @pytest.mark.parametrize("base_url", ["", "https://["])
 def test_without_a_host_to_ask_khalti_is_unavailable(base_url: str, settings: Any) -> None:
     settings.TENANT_BILLING_MODE = "production"
-    with pytest.raises(GatewayUnavailable, match="The gateway could not be reached"):
+    with pytest.raises(GatewayUnavailable, match="but TENANT_BILLING_MODE is 'production'"):
         start(base_url=base_url)
     assert CANARY not in repr(gateway(base_url=base_url))
 

@@ -496,7 +496,7 @@ def test_a_payment_that_breaks_the_sweep_goes_to_the_back_of_the_queue(
     pay(simulator, good, Act.CLOSE_TAB)
     PaymentTransaction.objects.filter(pk=bad.pk).update(gateway="breaking", next_check_at=bad.created_at)
     with clock.moved(timedelta(minutes=2)), override_settings(TENANT_BILLING_GATEWAYS=with_a_breaking_gateway()):
-        with pytest.raises(_Death):
+        with pytest.raises(Death):
             payments.reconcile()
         assert payments.reconcile().paid == 1
     assert Activation.objects.get().payment == good
@@ -593,6 +593,20 @@ def test_activate_plan_is_safe_to_call_any_number_of_times(simulator: Server, or
     end = Subscription.objects.get().period_end
     assert payment.activate_plan() == payment.activate_plan()
     assert Subscription.objects.get().period_end == end
+
+
+def test_a_paid_payment_that_was_not_activated_is_when_it_is_asked_about(organization: Organization) -> None:
+    payment = PaymentTransaction.objects.create(
+        organization=organization, organization_key="1", reference="TB-PAID", purchase="p", gateway="khalti",
+        plan_id="PRO", amount_minor=390_000, currency="NPR", interval="month", interval_count=1,
+        created_at=clock.now(), status="created",
+    )  # fmt: skip
+    door.log(payment, door.Kind.STARTED, to=door.S.CREATED)
+    payment.paid_at = clock.now()
+    door.move(payment, door.S.PAID, save=("paid_at",))
+    assert plan_of(organization) == "FREE"
+    assert payments.settle(payment).status == "paid"
+    assert plan_of(organization) == "PRO"
 
 
 def test_the_transition_table_is_the_only_way(simulator: Server, organization: Organization) -> None:
@@ -753,16 +767,16 @@ def test_the_command_sweeps_and_says_what_it_did(simulator: Server, organization
     assert plan_of(organization) == "PRO"
 
 
-class _Death(BaseException):
+class Death(BaseException):
     pass
 
 
 class DyingGateway(KhaltiGateway):
     def start_checkout(self, order: Any) -> Any:
-        raise _Death
+        raise Death
 
     def look_up(self, order: Any) -> Any:
-        raise _Death
+        raise Death
 
 
 def with_a_breaking_gateway() -> dict[str, Any]:
@@ -773,6 +787,6 @@ def with_a_breaking_gateway() -> dict[str, Any]:
 def made_by_a_worker_that_died(organization: Organization) -> PaymentTransaction:
     options = {"secret_key": "k"}
     gateways = {"khalti": {"BACKEND": f"{__name__}.DyingGateway", "OPTIONS": options}}
-    with override_settings(TENANT_BILLING_GATEWAYS=gateways), pytest.raises(_Death):
+    with override_settings(TENANT_BILLING_GATEWAYS=gateways), pytest.raises(Death):
         start(organization)
     return PaymentTransaction.objects.get()

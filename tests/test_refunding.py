@@ -121,7 +121,7 @@ def test_a_refund_that_the_gateway_refuses_leaves_all_as_it_was(
     paid: PaymentTransaction, organization: Organization, simulator: Server
 ) -> None:
     # More than Khalti took.
-    PaymentTransaction.objects.filter(pk=paid.pk).update(amount_minor=500_000)
+    PaymentTransaction.objects.filter(pk=paid.pk).update(received_minor=500_000)
     with pytest.raises(GatewayRejected) as refused:
         refund(paid, 400_000)
     assert refused.value.reasons == {"detail": "Cannot refund this transaction"}

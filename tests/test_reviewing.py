@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
@@ -67,6 +68,60 @@ def test_a_duplicate_that_is_applied_counts_as_a_purchase_of_its_own(
     assert twice is not None
     assert twice > once
     assert Activation.objects.count() == 2
+
+
+@pytest.mark.parametrize("came", [195_000, 500_000])
+def test_what_came_is_what_counts_as_paid_when_it_is_applied_and_when_it_goes_back(
+    organization: Organization, simulator: Server, came: int
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    tamper(simulator, payment, total_amount=came)
+    payment = payments.apply_review(payments.settle(payment), actor="anna", reason="as agreed")
+    span = Activation.objects.get()
+    assert (payment.status, payment.amount_minor, payment.received_minor) == ("paid", 390_000, came)
+    assert (span.value_minor, span.price_minor, span.interval) == (came, came, "month")
+    tamper(simulator, payment, status="Refunded")
+    payment = payments.verify(payment)
+    assert (payment.status, payment.refunded_minor, plan_of(organization)) == ("refunded", came, "FREE")
+
+
+def test_a_part_of_the_amount_is_applied_for_a_part_of_the_time(organization: Organization, simulator: Server) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    tamper(simulator, payment, total_amount=195_000)
+    payments.apply_review(payments.settle(payment), actor="anna", reason="half of it came", days=15)
+    row, span = Subscription.objects.get(), Activation.objects.get()
+    assert (row.plan_id, row.period_end) == ("PRO", span.ends_at)
+    assert (span.ends_at - span.starts_at, span.value_minor) == (timedelta(days=15), 195_000)
+    assert payment.events.get(to_status="paid").data == {"reason": "half of it came", "days": 15}
+    # Renewing goes on in months, as ever.
+    renewal = start(organization)
+    pay(simulator, renewal)
+    assert payments.settle(renewal).status == "paid"
+    row.refresh_from_db()
+    assert row.period_end is not None
+    assert row.period_end - span.ends_at >= timedelta(days=28)
+
+
+@pytest.mark.parametrize("days", [0, -1, payments.MOST_DAYS + 1])
+def test_what_is_no_number_of_days_applies_nothing(waiting: PaymentTransaction, days: int) -> None:
+    with pytest.raises(ValueError, match=f"not for {days}"):
+        payments.apply_review(waiting, actor="anna", reason="agreed", days=days)
+    waiting.refresh_from_db()
+    assert waiting.status == "review"
+
+
+@pytest.mark.parametrize("said", [None, -390_000])
+def test_an_answer_without_an_amount_leaves_what_was_received_open(
+    organization: Organization, simulator: Server, said: int | None
+) -> None:
+    payment = start(organization)
+    proof = Proof(
+        outcome=Outcome.SUCCEEDED, status="Completed", amount_minor=said, gateway_reference=payment.gateway_reference
+    )
+    payment = settling._apply(payment, proof, "")
+    assert (payment.detail, payment.received_minor, payment.money_minor) == ("amount", None, 390_000)
 
 
 def test_what_waited_for_another_reason_is_applied_too_where_a_second_attempt_was_meanwhile(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from django.contrib.auth.models import User
@@ -16,7 +17,7 @@ from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.exceptions import GatewayUnavailable
 from django_tenant_billing.models import Activation, PaymentEvent, PaymentTransaction
 from django_tenant_billing.views.shared import result_url
-from tests.test_payments import fault, pay, plan_of, start, tamper
+from tests.test_payments import Death, fault, kinds, pay, plan_of, start, tamper, with_a_breaking_gateway
 from tests.testapp.models import Organization
 
 
@@ -48,6 +49,29 @@ def test_a_payer_without_any_cookie_comes_back_to_a_clean_page_that_says_paid(
     claim = PaymentEvent.objects.get(kind="claim")
     assert claim.data["mobile"] == "*******904"
     assert organization.name not in page.content.decode()
+
+
+def test_l3_what_khalti_says_of_the_payer_stays_out_of_the_final_url_and_is_masked_in_the_log(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    told = simulator.khalti.decide(payment.gateway_reference or "", Act.PAY)
+    number = told.payment.transaction_id or ""
+    for mobile in (None, "9800000904"):
+        way = (told.redirect_url or "").removeprefix("http://testserver")
+        query = dict(parse_qsl(way.partition("?")[2]))
+        assert {"mobile", "tidx", "txnId", "pidx", "transaction_id"} < set(query)
+        query |= {"mobile": mobile} if mobile else {}
+        answer = Client().get(way.partition("?")[0], query)
+        assert (answer.status_code, answer.headers["Location"]) == (303, result_url(payment))
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+        page = Client().get(answer.headers["Location"])
+        for shown in (answer.headers["Location"], page.content.decode(), str(page.headers)):
+            assert not [text for text in (query["mobile"], number, query["pidx"]) if text in shown]
+        claim = PaymentEvent.objects.filter(kind="claim").latest("pk")
+        assert claim.data["mobile"] == "*" * (len(query["mobile"]) - 3) + "904"
+        assert query["mobile"] not in str(list(PaymentEvent.objects.values()))
+    assert plan_of(organization) == "PRO"
 
 
 def test_the_fixed_url_of_the_guide_works_with_the_reference_in_the_query(
@@ -140,6 +164,22 @@ def test_a_claim_that_fits_no_payment_is_a_404_and_is_logged(
     assert answer.status_code == 404
     assert "There is no such payment" in answer.content.decode()
     assert claims() == ["unknown_payment"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("atomic_requests", [False, True])
+def test_a_claim_and_that_we_asked_are_logged_though_the_look_up_breaks(
+    simulator: Server, organization: Organization, settings: Any, monkeypatch: pytest.MonkeyPatch,
+    *, atomic_requests: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", atomic_requests)
+    payment = start(organization)
+    PaymentTransaction.objects.update(gateway="breaking")
+    settings.TENANT_BILLING_GATEWAYS = with_a_breaking_gateway()
+    with pytest.raises(Death):
+        Client().get(f"/billing/breaking/callback/{payment.reference}/", {"pidx": payment.gateway_reference or ""})
+    assert claims(payment) == [""]
+    assert kinds(payment)[-2:] == ["claim:", "asked:"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ BillingError
 ├── NotPossible               (ValueError)              a subscription does not allow this as it stands
 │   └── TrialUsed                                       the one trial was had
 ├── NotRefundable             (ValueError)              a payment whose money cannot be sent back like this
+├── NotRecordable             (ValueError)              money that staff saw and that does not fit the payment
 ├── NotInReview               (ValueError)              nobody has to decide about this payment, or not so
 ├── AlreadyPaid               (ValueError)              an earlier attempt for the same thing has just turned out paid
 ├── TooManyAttempts                                     three attempts to pay are open already
@@ -32,6 +33,7 @@ BillingError
     │   └── GatewayRefusesUs                            it refuses our key: nobody asks until a person mends that
     ├── GatewayRejected                                 the gateway refused our request, with its reasons
     └── CallbackRejected      (SuspiciousOperation: 400)  a claim that cannot be read
+        └── SignatureRejected                           a claim whose signature is missing or wrong
 """
 
 from __future__ import annotations
@@ -163,6 +165,13 @@ class NotRefundable(BillingError, ValueError):
         super().__init__(f"Payment {reference} cannot be refunded: {reason}.")
 
 
+class NotRecordable(BillingError, ValueError):
+    """Money that a person has seen does not fit this payment. Nothing was changed."""
+
+    def __init__(self, reference: str, reason: str) -> None:
+        super().__init__(f"Payment {reference} cannot be recorded: {reason}.")
+
+
 class NotInReview(BillingError, ValueError):
     """Nobody has to decide about this payment, or it cannot be decided like this."""
 
@@ -277,3 +286,7 @@ class GatewayRejected(GatewayError):
 
 class CallbackRejected(GatewayError, SuspiciousOperation):
     """A claim that cannot be read: repeated or oversized parameters."""
+
+
+class SignatureRejected(CallbackRejected):
+    """A claim whose signature is missing, covers too little, or is wrong: somebody made it up."""

@@ -69,6 +69,10 @@ CHECK_AFTER = tuple(
 """How long after it was initiated an open payment is asked about. Six minutes covers eSewa's five-minute rule,
 35 the thirty minutes of a Khalti link."""
 
+PRICE_HOLDS_FOR = timedelta(minutes=60)
+"""How long a price holds from when its payment was initiated; that is how long a Khalti link lives. Nobody tells when
+the payer paid, and a form that was signed for eSewa can be posted for ever."""
+
 HORIZON = CHECK_AFTER[-1]
 """After this long without a definite answer an open payment expires."""
 
@@ -94,6 +98,8 @@ DASHBOARD_CHECKS = tuple(timedelta(weeks=week) for week in range(1, 6))
 UNSENT_AFTER = timedelta(minutes=15)
 """A payment that is still ``created`` then never reached its payer."""
 
+NOT_RECEIVED_AFTER = timedelta(days=30)
+"""A payment by hand whose money nobody recorded until then is over."""
 
 UNANSWERED_RETRIES = 3
 """Questions without an answer that are repeated after a minute before they count as one step of the schedule."""

@@ -14,7 +14,7 @@ from django.db.models import Q
 from .exceptions import NotForSale
 from .gateways.base import Outcome, Proof
 from .models import Activation, PaymentEvent, PaymentTransaction, Subscription
-from .models.quotes import quote
+from .models.quotes import is_sold, quote
 from .states import (
     DASHBOARD_CHECKS,
     HORIZON,
@@ -22,6 +22,7 @@ from .states import (
     NOT_FOUND_AFTER,
     NOT_FOUND_APART,
     OPEN,
+    PRICE_HOLDS_FOR,
     REFUND_CHECK,
     REFUND_GIVEN_UP_AFTER,
     SETTLED,
@@ -44,7 +45,7 @@ def judge(payment: PaymentTransaction, proof: Proof, now: datetime) -> tuple[Pay
     if here not in OPEN | SOFT_FAILED:
         return here, payment.detail
     if proof.outcome is Outcome.SUCCEEDED:
-        problem = _problem(payment, proof, now)
+        problem = problem_of(payment, proof, now)
         return (S.REVIEW, problem) if problem else (S.PAID, "")
     if proof.outcome in (Outcome.REFUNDED, Outcome.PARTIALLY_REFUNDED):
         return S.REVIEW, "refunded_before_activation"
@@ -132,7 +133,7 @@ def next_question(payment: PaymentTransaction, status: PaymentState, now: dateti
     return None
 
 
-def _problem(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
+def problem_of(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
     """Why proved money must wait for a person; empty where it may be applied."""
     if proof.gateway_reference != (payment.gateway_reference or payment.reference):
         return "reference"
@@ -159,4 +160,7 @@ def _problem(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
         offered = quote(subscription, payment.terms, payment.created_at)
     except NotForSale:
         return "not_for_sale"
+    late = payment.status in SOFT_FAILED or now - (payment.initiated_at or payment.created_at) > PRICE_HOLDS_FOR
+    if late and not is_sold(payment.terms):
+        return "price_gone"
     return "credit_gone" if payment.credit_minor > offered.credit_minor else ""

@@ -1,6 +1,7 @@
 """The admin: limits are edited here and count from the next request; money and its log are only read."""
 
 from .catalogue import FeatureAdmin, PlanAdmin, PlanLimitAdmin
+from .gateways import BreakerAdmin
 from .organizations import (
     HoldAdmin,
     LimitOverrideAdmin,
@@ -12,6 +13,7 @@ from .subscriptions import SubscriptionAdmin, SubscriptionEventAdmin
 
 __all__ = [
     "ActivationAdmin",
+    "BreakerAdmin",
     "FeatureAdmin",
     "HoldAdmin",
     "LimitOverrideAdmin",

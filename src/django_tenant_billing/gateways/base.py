@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage
 from django.http import HttpRequest, QueryDict
 
 from ..exceptions import CallbackRejected, GatewayRejected
+from ..masking import mask_cards
 
 
 class Outcome(StrEnum):
@@ -100,14 +101,26 @@ class Gateway(ABC):
     Raises GatewayUnavailable where no usable answer came: that is never a failure of the payment.
     """
 
-    label: ClassVar[str]
+    label: str
     """What payers call it."""
     supports_refunds: ClassVar[bool] = False
     """Can money be sent back through the gateway's API?"""
+    by_hand: ClassVar[bool] = False
+    """Is its money seen by a person, and nobody can be asked? Then staff records it, and its refunds."""
+    instructions: str = ""
+    """Where it is by hand: what the payer is to do, as plain text."""
     currencies: ClassVar[frozenset[str]] = frozenset({"NPR"})
     """What it can be paid in."""
     minimum_minor: ClassVar[int] = 1
     """The least amount it takes, in paisa."""
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where the payer's browser is sent by a form of ours, by a redirect after one, or through on its way.
+
+        Such as ``https://pay.example.com``: a Content-Security-Policy must allow them in ``form-action``.
+        """
+        return ()
 
     @abstractmethod
     def start_checkout(self, order: Order) -> Checkout:
@@ -133,6 +146,13 @@ class Gateway(ABC):
         return []
 
 
+def text_option(name: str, value: Any) -> str:
+    """An option that must be a text; None, as of an unset variable of the environment, is the empty one."""
+    if not isinstance(value, str | None):
+        raise TypeError(f"{name} must be a text, and it is of type {type(value).__name__}")
+    return value or ""
+
+
 MAX_PARAMETER = 500
 INVISIBLE = dict.fromkeys(map(ord, "\u00a0\u200c\u200d"))
 """No-break space and the joiners that Nepali words are written with: not printable to Python, yet innocent."""
@@ -143,12 +163,12 @@ def single_parameters(query: QueryDict, *, longest: int = MAX_PARAMETER) -> dict
     parameters = {}
     for name, values in query.lists():
         if len(values) != 1:
-            raise CallbackRejected(f"The parameter {name[:50]!r} came {len(values)} times.")
+            raise CallbackRejected(f"The parameter {mask_cards(name)[:50]!r} came {len(values)} times.")
         value = values[0]
         if len(name) > 50 or len(value) > longest:
-            raise CallbackRejected(f"The parameter {name[:50]!r} is longer than anything a gateway sends.")
+            raise CallbackRejected(f"The parameter {mask_cards(name)[:50]!r} is longer than anything a gateway sends.")
         if not (name + value).translate(INVISIBLE).isprintable():
-            raise CallbackRejected(f"The parameter {name[:50]!r} has characters that no gateway sends.")
+            raise CallbackRejected(f"The parameter {mask_cards(name)[:50]!r} has characters that no gateway sends.")
         parameters[name] = value
     return parameters
 

@@ -12,16 +12,16 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.checks import CheckMessage, Error
 from django.http import HttpRequest, QueryDict
 from django.views.decorators.debug import sensitive_variables
 
 from ..conf import conf
-from ..exceptions import CallbackRejected, GatewayError, GatewayNotConfigured, GatewayUnavailable
-from .addresses import is_loopback, split
-from .base import Checkout, Claim, Gateway, Order, Outcome, Proof, is_id, single_parameters
+from ..exceptions import CallbackRejected, GatewayError, GatewayNotConfigured, GatewayUnavailable, SignatureRejected
+from .addresses import is_loopback, origin, simulator_problem, split
+from .base import Checkout, Claim, Gateway, Order, Outcome, Proof, is_id, single_parameters, text_option
 from .http import Secret, get_json, read_object
 
 FORM_URLS = {
@@ -75,13 +75,13 @@ AMOUNT = re.compile(r"(\d{1,13}|\d{1,3}(?:,\d{3}){1,4})(?:\.(\d{1,2})0*)?", re.A
 class EsewaGateway(Gateway):
     """eSewa. ``merchant_code`` and ``merchant_secret`` come from eSewa; the URLs, unless given, are the mode's."""
 
-    label: ClassVar[str] = "eSewa"
+    label = "eSewa"
 
     def __init__(self, *, merchant_code: str, merchant_secret: str, form_url: str = "", status_url: str = "") -> None:
-        self.merchant_code = merchant_code
-        self._secret = Secret(merchant_secret)
-        self._form_url = form_url
-        self._status_url = status_url
+        self.merchant_code = text_option("merchant_code", merchant_code)
+        self._secret = Secret(text_option("merchant_secret", merchant_secret))
+        self._form_url = text_option("form_url", form_url)
+        self._status_url = text_option("status_url", status_url)
 
     def __repr__(self) -> str:
         return f"<EsewaGateway {self.merchant_code} {self.form_url}>"
@@ -95,6 +95,11 @@ class EsewaGateway(Gateway):
     def status_url(self) -> str:
         """Where the status is asked: the option, else the mode's."""
         return self._status_url or STATUS_URLS.get(conf.mode, "")
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where the form is posted; eSewa redirects within that host. Source: "Integration"."""
+        return (origin(self.form_url),)
 
     def start_checkout(self, order: Order) -> Checkout:
         """The signed form; all of its fields are required, unused charges are 0. Asks nobody. Source: "Integration"."""
@@ -127,9 +132,9 @@ class EsewaGateway(Gateway):
         data = _decoded(text)
         names = data.get("signed_field_names", "").split(",")
         if not CALLBACK_SIGNED <= set(names) <= set(data) or len(set(names)) != len(names):
-            raise CallbackRejected("eSewa's data is not signed as a whole.")
+            raise SignatureRejected("eSewa's data is not signed as a whole.")
         if not hmac.compare_digest(self._sign(names, data).encode(), data.get("signature", "").encode()):
-            raise CallbackRejected("The signature of eSewa's data is wrong.")
+            raise SignatureRejected("The signature of eSewa's data is wrong.")
         if data["product_code"] != self.merchant_code:
             raise CallbackRejected("eSewa's data is for another merchant.")
         return Claim(
@@ -143,7 +148,7 @@ class EsewaGateway(Gateway):
     def look_up(self, order: Order) -> Proof:
         """GET the status for our code, amount and reference; the amount in the text that the form had."""
         self._refuse_misuse(GatewayUnavailable)
-        answer = get_json(self.status_url, self._named(order))
+        answer = get_json(self.status_url, self._named(order), self._secret)
         body, status = answer.body, answer.body.get("status")
         outcome = OUTCOMES.get(status) if isinstance(status, str) else None
         if outcome is None or answer.http_status != 200:
@@ -229,15 +234,8 @@ def _decoded(text: str) -> dict[str, str]:
 def _check_url(name: str, url: str, usual: Mapping[str, str]) -> list[CheckMessage]:
     parts = split(url)
     if is_loopback(parts.hostname):
-        if conf.allow_simulator:
-            return []
-        return [
-            Error(
-                f"eSewa's {name} is {url}, which is this machine.",
-                f"For the simulator set TENANT_BILLING_ALLOW_SIMULATOR = True; otherwise leave {name} out.",
-                id="tenant_billing.E016",
-            )
-        ]
+        problem = simulator_problem(f"eSewa's {name}", url)
+        return [Error(*problem, id="tenant_billing.E016")] if problem else []
     other = HOSTS["live" if conf.mode == "sandbox" else "sandbox"]
     if parts.scheme == "https" and parts.hostname and parts.hostname not in other:
         return []

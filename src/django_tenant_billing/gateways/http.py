@@ -6,6 +6,7 @@ given, and keeps credentials in the frames of its errors.
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import threading
@@ -27,6 +28,11 @@ TOTAL_SECONDS = 12.0
 MAX_BYTES = 64 * 1024
 """Of the decoded body; real answers have less than one kilobyte."""
 
+LEVELS = 5
+"""How deep an answer is looked into; real ones have two levels."""
+SHORTEST_HIDDEN = 8
+"""A shorter secret is nobody's but a test's, and would be found in words where nobody wrote it."""
+
 
 class Secret:
     """A credential that shows itself to nobody who did not ask by name."""
@@ -38,6 +44,18 @@ class Secret:
 
     def reveal(self) -> str:
         return self._value
+
+    def hidden_in(self, value: Any, levels: int = LEVELS) -> Any:
+        """A value of JSON with stars wherever it repeats the secret, and in the place of what is nested too deep."""
+        if isinstance(value, str):
+            return value.replace(self._value, "****") if len(self._value) >= SHORTEST_HIDDEN else value
+        if not isinstance(value, Mapping | list):
+            return value
+        if not levels:
+            return "****"
+        if isinstance(value, Mapping):
+            return {self.hidden_in(name): self.hidden_in(entry, levels - 1) for name, entry in value.items()}
+        return [self.hidden_in(entry, levels - 1) for entry in value]
 
     def __bool__(self) -> bool:
         return bool(self._value)
@@ -54,11 +72,11 @@ class HeaderAuth(AuthBase):
 
     def __init__(self, scheme: str, secret: Secret) -> None:
         self._scheme = scheme
-        self._secret = secret
+        self.secret = secret
 
     @sensitive_variables()
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        r.headers["Authorization"] = f"{self._scheme} {self._secret.reveal()}"
+        r.headers["Authorization"] = f"{self._scheme} {self.secret.reveal()}"
         return r
 
 
@@ -70,17 +88,18 @@ class Answer:
     body: Mapping[str, Any]
 
 
-def post_json(url: str, payload: Mapping[str, Any], auth: AuthBase, *, seconds: float = TOTAL_SECONDS) -> Answer:
+def post_json(url: str, payload: Mapping[str, Any], auth: HeaderAuth, *, seconds: float = TOTAL_SECONDS) -> Answer:
     """POST a JSON object and read one back, within ``seconds`` in all. Never sent twice.
 
-    Raises GatewayTimeout when the time is over, GatewayUnavailable for everything else that is not a JSON object.
+    What the answer repeats of the secret is stars. Raises GatewayTimeout when the time is over, GatewayUnavailable for
+    everything else that is not a JSON object.
     """
-    return _ask("POST", url, seconds, json=payload, auth=auth)
+    return _ask("POST", url, seconds, auth.secret, json=payload, auth=auth)
 
 
-def get_json(url: str, query: Mapping[str, str], *, seconds: float = TOTAL_SECONDS) -> Answer:
-    """GET a JSON object, without any credential; raises as post_json does."""
-    return _ask("GET", url, seconds, params=query)
+def get_json(url: str, query: Mapping[str, str], secret: Secret, *, seconds: float = TOTAL_SECONDS) -> Answer:
+    """GET a JSON object, without any credential; ``secret`` is not sent. Hides it and raises as post_json does."""
+    return _ask("GET", url, seconds, secret, params=query)
 
 
 def read_object(raw: bytes) -> Mapping[str, Any] | None:
@@ -92,10 +111,10 @@ def read_object(raw: bytes) -> Mapping[str, Any] | None:
 
 
 @sensitive_variables()
-def _ask(method: str, url: str, seconds: float, **content: Any) -> Answer:
+def _ask(method: str, url: str, seconds: float, secret: Secret, **content: Any) -> Answer:
     ends = time.monotonic() + seconds
     try:
-        status, body = _exchange(method, url, seconds, content)
+        status, body = _exchange(method, url, seconds, secret, content)
     except (requests.RequestException, OSError, ValueError) as error:
         problem = type(error).__name__
         timed_out = isinstance(error, requests.Timeout)
@@ -114,7 +133,7 @@ def _ask(method: str, url: str, seconds: float, **content: Any) -> Answer:
 
 @sensitive_variables()
 def _exchange(
-    method: str, url: str, seconds: float, content: Mapping[str, Any]
+    method: str, url: str, seconds: float, secret: Secret, content: Mapping[str, Any]
 ) -> tuple[int, Mapping[str, Any] | None]:
     with _deadline(seconds) as adapter, _Session() as session:
         session.trust_env = False  # no proxies, no .netrc: where secrets go is not for the environment to say
@@ -134,7 +153,9 @@ def _exchange(
                 raw += chunk
                 if len(raw) > MAX_BYTES:
                     raise ValueError("the answer is too large")
-            return response.status_code, read_object(raw)
+            # Hidden before any caller has it in hand: error reports show the variables of every frame.
+            found = read_object(raw)
+            return response.status_code, None if found is None else secret.hidden_in(found)
 
 
 class _Session(requests.Session):
@@ -142,6 +163,15 @@ class _Session(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
+
+
+class _QuietResponse(http.client.HTTPResponse):
+    """Forgets what is no header among its headers: urllib3 would log it, and it may repeat our key."""
+
+    def begin(self) -> None:
+        super().begin()
+        self.msg.defects.clear()
+        self.msg.set_payload("")
 
 
 class _WatchingAdapter(HTTPAdapter):
@@ -158,6 +188,9 @@ class _WatchingAdapter(HTTPAdapter):
         watch = self._watch
 
         class Watched(pool.ConnectionCls):  # type: ignore[misc]
+            debuglevel = 0  # a site that debugs its own requests has our key printed with them otherwise
+            response_class = _QuietResponse
+
             def _new_conn(self) -> socket.socket:
                 opened: socket.socket = super()._new_conn()
                 watch(opened)

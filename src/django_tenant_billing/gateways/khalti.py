@@ -17,12 +17,16 @@ from django.utils.dateparse import parse_datetime
 
 from ..conf import conf
 from ..exceptions import GatewayRefusesUs, GatewayRejected, GatewayUnavailable
-from .addresses import is_loopback, split
-from .base import Checkout, Claim, Gateway, Order, Outcome, Proof, is_id, masked, single_parameters
+from ..masking import mask_cards
+from .addresses import is_loopback, origin, simulator_problem, split
+from .base import Checkout, Claim, Gateway, Order, Outcome, Proof, is_id, masked, single_parameters, text_option
 from .http import Answer, HeaderAuth, Secret, post_json
 
 HOSTS = {"live": "https://khalti.com/api/v2/", "sandbox": "https://dev.khalti.com/api/v2/"}
 """API bases by TENANT_BILLING_MODE. Source: docs.khalti.com, "API Endpoints"."""
+
+API_HOSTS = {"live": {"khalti.com"}, "sandbox": {"dev.khalti.com", "a.khalti.com"}}
+"""Every host that Khalti's pages have named for its API: those of one mode are refused in the other."""
 
 PAYMENT_HOSTS = {"live": "pay.khalti.com", "sandbox": "test-pay.khalti.com"}
 """Where ``payment_url`` may lead. Source: the documented initiate responses."""
@@ -47,15 +51,15 @@ OUTCOMES = {
 class KhaltiGateway(Gateway):
     """Khalti. ``secret_key`` is the dashboard's live_secret_key, in the sandbox too; the rest is optional."""
 
-    label: ClassVar[str] = "Khalti"
+    label = "Khalti"
     minimum_minor: ClassVar[int] = MINIMUM_MINOR
     supports_refunds: ClassVar[bool] = True
 
     def __init__(self, *, secret_key: str, public_key: str = "", callback_url: str = "", base_url: str = "") -> None:
-        self.public_key = public_key
-        self.callback_url = callback_url
-        self._base_url = base_url
-        self._secret = Secret(secret_key)
+        self.public_key = text_option("public_key", public_key)
+        self.callback_url = text_option("callback_url", callback_url)
+        self._base_url = text_option("base_url", base_url)
+        self._secret = Secret(text_option("secret_key", secret_key))
 
     def __repr__(self) -> str:
         return f"<KhaltiGateway {self.base_url}>"
@@ -64,6 +68,13 @@ class KhaltiGateway(Gateway):
     def base_url(self) -> str:
         """Where the API is: the option, else the host of the mode; ends in a slash."""
         return (self._base_url or HOSTS.get(conf.mode, "")).rstrip("/") + "/"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where ``payment_url`` leads: our checkout is a form that ends in a redirect there."""
+        if is_loopback(split(self.base_url).hostname):
+            return (origin(self.base_url),)
+        return (origin(f"https://{PAYMENT_HOSTS.get(conf.mode, '')}"),)
 
     def start_checkout(self, order: Order) -> Checkout:
         """POST epayment/initiate/. Not idempotent as documented, so never sent twice."""
@@ -141,17 +152,11 @@ class KhaltiGateway(Gateway):
                 Error("Khalti has no secret_key.", "Add to .env: KHALTI_SECRET_KEY=...", id="tenant_billing.E011")
             )
         parts = split(self.base_url)
-        other = {"live": "sandbox", "sandbox": "live"}.get(conf.mode, "")
+        other = API_HOSTS["live" if conf.mode == "sandbox" else "sandbox"]
         if is_loopback(parts.hostname):
-            if not conf.allow_simulator:
-                messages.append(
-                    Error(
-                        f"Khalti's base_url is {self.base_url}, which is this machine.",
-                        "For the simulator set TENANT_BILLING_ALLOW_SIMULATOR = True; otherwise leave base_url out.",
-                        id="tenant_billing.E012",
-                    )
-                )
-        elif parts.scheme != "https" or self.base_url == HOSTS.get(other):
+            if problem := simulator_problem("Khalti's base_url", self.base_url):
+                messages.append(Error(*problem, id="tenant_billing.E012"))
+        elif parts.scheme != "https" or not parts.hostname or parts.hostname in other:
             messages.append(
                 Error(
                     f"Khalti's base_url is {self.base_url}, but TENANT_BILLING_MODE is {conf.mode!r}.",
@@ -162,10 +167,9 @@ class KhaltiGateway(Gateway):
         return messages
 
     def _post(self, path: str, payload: Mapping[str, Any], *, without: str = "") -> Answer:
-        if is_loopback(split(self.base_url).hostname) and not conf.allow_simulator:
-            raise GatewayUnavailable(
-                "Khalti's base_url is this machine, and TENANT_BILLING_ALLOW_SIMULATOR is not set."
-            )
+        # What ``manage.py check`` refuses is not used either: money of the sandbox buys nothing in live mode.
+        if problems := self.check():
+            raise GatewayUnavailable(problems[0].msg)
         answer = post_json(self.base_url.removesuffix(without) + path, payload, HeaderAuth("Key", self._secret))
         if answer.http_status in (401, 403):
             raise GatewayRefusesUs(f"Khalti refused our key (HTTP {answer.http_status}). Check KHALTI_SECRET_KEY.")
@@ -196,5 +200,5 @@ def _reasons(body: Mapping[str, Any]) -> dict[str, str]:
     for name, value in body.items():
         if name not in ("error_key", "status_code"):
             text = " ".join(str(line) for line in value) if isinstance(value, list) else str(value)
-            reasons[str(name)[:50]] = text[:200]
+            reasons[mask_cards(str(name))[:50]] = mask_cards(text)[:200]
     return reasons

@@ -2,6 +2,7 @@ from typing import Any
 
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.comparison
 from django.conf import settings
 from django.db import migrations, models
 from django.db.migrations.migration import SwappableTuple
@@ -188,6 +189,7 @@ class Migration(migrations.Migration):
                 ),
                 ("amount_minor", models.BigIntegerField(verbose_name="amount in paisa")),
                 ("credit_minor", models.BigIntegerField(default=0, verbose_name="paid by credit, in paisa")),
+                ("received_minor", models.BigIntegerField(blank=True, null=True, verbose_name="received in paisa")),
                 ("refunded_minor", models.BigIntegerField(default=0, verbose_name="refunded in paisa")),
                 ("currency", models.CharField(max_length=3, verbose_name="currency")),
                 (
@@ -935,7 +937,13 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="paymenttransaction",
             constraint=models.CheckConstraint(
-                condition=models.Q(("refunded_minor__gte", 0), ("refunded_minor__lte", models.F("amount_minor"))),
+                condition=models.Q(
+                    ("refunded_minor__gte", 0),
+                    (
+                        "refunded_minor__lte",
+                        django.db.models.functions.comparison.Coalesce("received_minor", "amount_minor"),
+                    ),
+                ),
                 name="tb_payment_refunded_in_range",
             ),
         ),

@@ -6,7 +6,8 @@ import secrets
 from functools import partial
 
 from django.db import models, router, transaction
-from django.db.models import F, Q
+from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from .. import clock, signals
@@ -54,6 +55,8 @@ class PaymentTransaction(models.Model):
     # The price as it was when the attempt began; a later change of the catalogue changes no open payment.
     amount_minor = models.BigIntegerField(_("amount in paisa"))
     credit_minor = models.BigIntegerField(_("paid by credit, in paisa"), default=0)
+    # NULL until money came: what the gateway says, which in a review may not be what was asked for.
+    received_minor = models.BigIntegerField(_("received in paisa"), null=True, blank=True)
     refunded_minor = models.BigIntegerField(_("refunded in paisa"), default=0)
     currency = models.CharField(_("currency"), max_length=3)
     interval = models.CharField(_("interval"), max_length=8, choices=[(i.value, i.value) for i in Interval])
@@ -81,7 +84,7 @@ class PaymentTransaction(models.Model):
             models.CheckConstraint(condition=Q(amount_minor__gt=0), name="tb_payment_amount_positive"),
             models.CheckConstraint(condition=Q(credit_minor__gte=0), name="tb_payment_credit_not_negative"),
             models.CheckConstraint(
-                condition=Q(refunded_minor__gte=0, refunded_minor__lte=F("amount_minor")),
+                condition=Q(refunded_minor__gte=0, refunded_minor__lte=Coalesce("received_minor", "amount_minor")),
                 name="tb_payment_refunded_in_range",
             ),
             models.CheckConstraint(condition=Q(status__in=PaymentState.values), name="tb_payment_status_known"),
@@ -101,10 +104,15 @@ class PaymentTransaction(models.Model):
         return to_major(self.amount_minor)
 
     @property
+    def money_minor(self) -> int:
+        """What came, in paisa; before anything did, what is asked for."""
+        return self.amount_minor if self.received_minor is None else self.received_minor
+
+    @property
     def terms(self) -> Terms:
         """What it pays for, at the full price."""
         return Terms(
-            self.plan_id, self.amount_minor + self.credit_minor, self.currency, Interval(self.interval),
+            self.plan_id, self.money_minor + self.credit_minor, self.currency, Interval(self.interval),
             self.interval_count,
         )  # fmt: skip
 
@@ -113,10 +121,16 @@ class PaymentTransaction(models.Model):
         """The amount as people read it."""
         return format_money(self.amount_minor, self.currency)
 
-    def activate_plan(self) -> Activation:
+    @property
+    def formatted_money(self) -> str:
+        """What came, as people read it."""
+        return format_money(self.money_minor, self.currency)
+
+    def activate_plan(self, *, days: int | None = None) -> Activation:
         """Put the organization on the plan this payment paid for, in one transaction. Repeating it changes nothing.
 
-        Acts on ``paid`` alone, which settle() saves first; raises NotProven otherwise.
+        For so many ``days`` where a person decided so, otherwise for what was ordered. Acts on ``paid`` alone, which
+        settle() saves first; raises NotProven otherwise.
         """
         using = router.db_for_write(PaymentTransaction)
         with transaction.atomic(using=using):
@@ -127,9 +141,10 @@ class PaymentTransaction(models.Model):
             if locked.status != PaymentState.PAID:
                 raise NotProven(locked.reference, locked.status)
             now = clock.now()
+            terms = locked.terms if days is None else locked.terms._replace(interval=Interval.DAY, intervals=days)
             activation = buy(
-                Subscription.objects.lock(locked.organization_id, now), locked.terms, now,
-                paid_minor=locked.amount_minor, actor=locked.actor or PAYER, payment=locked,
+                Subscription.objects.lock(locked.organization_id, now), terms, now,
+                paid_minor=locked.money_minor, actor=locked.actor or PAYER, payment=locked,
                 purchase_key=locked.purchase,
             )  # fmt: skip
             transaction.on_commit(

@@ -130,6 +130,14 @@ def price_of(plan: str, price: PlanPrice | str | None = None) -> PlanPrice:
     return price
 
 
+def is_sold(terms: Terms) -> bool:
+    """Could anybody buy this now, for as much or for less?"""
+    prices = PlanPrice.objects.filter(plan=terms.plan, plan__is_active=True, currency=terms.currency)
+    return prices.filter(
+        interval=terms.interval.value, interval_count=terms.intervals, amount_minor__lte=terms.price_minor
+    ).exists()
+
+
 def terms_of(price: PlanPrice) -> Terms:
     return Terms(
         price.plan_id, price.amount_minor, price.currency, Interval(price.interval), price.interval_count

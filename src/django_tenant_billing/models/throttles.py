@@ -21,8 +21,9 @@ class ThrottleManager(models.Manager["Throttle"]):
         Exact under any concurrency: the guard stands in the WHERE of the one statement that counts.
         """
         rows = self.using(router.db_for_write(Throttle)).filter(name=name)
-        # Also where the clock was set back: a window in the future would never end.
-        over = Q(started_at__lte=now - window) | Q(started_at__gt=now)
+        # Also where the clock was set back: a window far in the future would not end. One that begins a moment from
+        # now was opened by a rival whose statement was faster.
+        over = Q(started_at__lte=now - window) | Q(started_at__gt=now + window)
         free = rows.filter(over | Q(count__lt=limit))
         # MariaDB assigns from left to right, and sees what it has just written: the count comes first.
         counted = {

@@ -23,7 +23,7 @@ def went_back(payment: PaymentTransaction, source: PaymentState, now: datetime, 
     """
     whole = payment.status == S.REFUNDED
     asked = refund_asked(payment) if source == S.REFUND_PENDING else 0
-    payment.refunded_minor = payment.amount_minor if whole else payment.refunded_minor + asked
+    payment.refunded_minor = payment.money_minor if whole else payment.refunded_minor + asked
     payment.save(update_fields=["refunded_minor", "updated_at"])
     span = Activation.objects.using(using()).filter(payment=payment).first()
     if span is not None and not whole:

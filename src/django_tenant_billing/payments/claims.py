@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db.models import Model, Q
 
+from .. import clock
 from ..gateways.base import Claim
 from ..models import PaymentTransaction
 from .door import Durable, Kind, log, payments
+from .suspecting import suspect
+
+LONG_AGO = timedelta(days=1)
+"""After this long nobody comes back from paying any more."""
 
 
 def find(gateway: str, value: str, organization: Model | None = None) -> PaymentTransaction | None:
@@ -33,6 +40,9 @@ def record_claim(gateway: str, claim: Claim, payment: PaymentTransaction | None,
         or (bool(brought) and brought == payment.gateway_reference)
     )
     with Durable("record_claim"):
+        if payment is not None and (reason := _suspicion(claim, payment)):
+            # Before the log: its foreign key shares the row's lock, and on MariaDB two who share it cannot both write.
+            suspect(payment, gateway, reason)
         log(
             payment,
             Kind.CLAIM,
@@ -45,7 +55,20 @@ def record_claim(gateway: str, claim: Claim, payment: PaymentTransaction | None,
     return fits
 
 
-def record_rejected(gateway: str, reference: str, problem: str, *, actor: str = "") -> None:
-    """Log a callback that could not even be read as a claim."""
+def record_rejected(gateway: str, reference: str, problem: str, *, actor: str = "", forged: bool = False) -> None:
+    """Log a callback that could not even be read as a claim; ``forged`` where its signature is wrong."""
     with Durable("record_rejected"):
+        if forged:
+            payment = find(gateway, reference) if reference else None
+            suspect(payment, gateway, "bad_signature", reference=reference[:20])
         log(None, Kind.REFUSED, gateway=gateway, reference=reference[:20], detail=problem, actor=actor)
+
+
+def _suspicion(claim: Claim, payment: PaymentTransaction) -> str:
+    """Why no honest browser brings this claim to this payment; empty where one may."""
+    other = (claim.reference or payment.reference) != payment.reference
+    if claim.authenticated:
+        # What the gateway signed was seen before, in an honest browser.
+        old = payment.paid_at is not None and clock.now() - payment.paid_at >= LONG_AGO
+        return "replay" if other or old else ""
+    return "mismatch" if other or claim.gateway_reference not in (None, payment.gateway_reference) else ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connections
 
 from .. import clock
+from ..exceptions import Busy
 from ..models import Breaker, PaymentTransaction, Throttle
 from ..states import OPEN, SOFT_FAILED, UNSENT_AFTER
 from .door import Durable, S, locked, move, payments, using
@@ -52,12 +54,11 @@ def reconcile(
     """
     sweep, now = Sweep(), clock.now()
     Throttle.objects.forget(now)
-    for payment in payments().filter(status=S.CREATED, created_at__lt=now - UNSENT_AFTER)[:limit]:
-        with Durable("reconcile"):
-            unsent = locked(payment)
-            if unsent.status == S.CREATED:
-                move(unsent, S.FAILED, detail="initiate_unknown", actor="reconcile")
-                sweep.closed += 1
+    created = payments().filter(status=S.CREATED)
+    for payment in created.filter(next_check_at=None, created_at__lt=now - UNSENT_AFTER)[:limit]:
+        sweep.closed += _close(payment, "initiate_unknown")
+    for payment in created.filter(next_check_at__lte=now)[:limit]:
+        sweep.closed += _close(payment, "not_received")
     for batch in _due(now, limit) if since is None else _started(since, limit):
         rest = batch[::-1]
         try:
@@ -65,13 +66,24 @@ def reconcile(
                 payment = rest.pop()
                 if not Breaker.objects.holds(payment.gateway):
                     _pace(payment.gateway, per_second)
-                _count(sweep, S(payment.status), S(verify(payment, actor="reconcile").status))
+                _verify(payment, sweep)
         finally:
             # Whatever breaks on one of these, the next run begins with the others.
             claimed = payments().filter(pk__in=[payment.pk for payment in rest], next_check_at=now + CLAIMED_FOR)
             claimed.update(next_check_at=now)
         progress(sweep)
     return sweep
+
+
+def _close(payment: PaymentTransaction, detail: str) -> bool:
+    """Close an attempt that is still ``created``; was it?"""
+    with Durable("reconcile"):
+        late = locked(payment)
+        if late.status != S.CREATED:
+            return False
+        late.next_check_at = None
+        move(late, S.FAILED, detail=detail, actor="reconcile", save=("next_check_at",))
+    return True
 
 
 def _due(now: datetime, limit: int) -> Iterator[list[PaymentTransaction]]:
@@ -109,7 +121,12 @@ def _pace(gateway: str, per_second: int) -> None:
         time.sleep(max((free_at - clock.now()).total_seconds(), 0))
 
 
-def _count(sweep: Sweep, was: S, status: S) -> None:
+def _verify(payment: PaymentTransaction, sweep: Sweep) -> None:
+    was = payment.status
+    # Held by somebody for longer than a sweep waits: it comes up again when the claim ends.
+    with suppress(Busy):
+        payment = verify(payment, actor="reconcile")
+    status = S(payment.status)
     sweep.asked += 1
     sweep.paid += was != status == S.PAID
     sweep.refunded += was != status and status in BACK

@@ -9,6 +9,8 @@ from ..models.payments import new_purchase
 from ..verdicts import next_question
 from .door import Durable, S, locked, move, using
 
+MOST_DAYS = 3660
+
 UNSUITABLE = {
     "refunded_before_activation": "its money went back already; dismiss it",
     "organization_gone": "its organization was deleted; refund it",
@@ -16,12 +18,18 @@ UNSUITABLE = {
 """What cannot be applied, whoever decides so, by the detail of the review."""
 
 
-def apply_review(payment: PaymentTransaction, *, actor: str, reason: str) -> PaymentTransaction:
-    """Apply the money of a payment in review as if it had been paid without a doubt. Where another attempt of its
-    purchase was applied already, it counts as one of its own. Raises NotInReview, NotForSale, ValueError,
-    InsideTransaction.
+def apply_review(
+    payment: PaymentTransaction, *, actor: str, reason: str, days: int | None = None
+) -> PaymentTransaction:
+    """Apply the money of a payment in review as if it had been paid without a doubt: for what was ordered, or for so
+    many ``days`` of the plan. What came is what counts as paid. Where another attempt of its purchase was
+    applied already, it counts as one of its own.
+
+    Raises NotInReview, NotForSale, ValueError, InsideTransaction, Busy.
     """
     _reasoned(actor, reason)
+    if days is not None and not 0 < days <= MOST_DAYS:
+        raise ValueError(f"Apply it for 1 to {MOST_DAYS} days, not for {days}.")
     now = clock.now()
     with Durable("apply_review"):
         payment = locked(payment)
@@ -37,8 +45,9 @@ def apply_review(payment: PaymentTransaction, *, actor: str, reason: str) -> Pay
             payment.purchase = new_purchase()
         payment.paid_at, payment.next_check_at = now, next_question(payment, S.PAID, now)
         saved = ("purchase", "paid_at", "next_check_at")
-        move(payment, S.PAID, detail=payment.detail, actor=actor, data={"reason": reason.strip()}, save=saved)
-        payment.activate_plan()
+        facts = {"reason": reason.strip(), **({} if days is None else {"days": days})}
+        move(payment, S.PAID, detail=payment.detail, actor=actor, data=facts, save=saved)
+        payment.activate_plan(days=days)
     return payment
 
 

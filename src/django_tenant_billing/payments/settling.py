@@ -19,6 +19,7 @@ from ..states import OPEN, SETTLED, SOFT_FAILED, UNANSWERED_RETRIES, PaymentStat
 from ..verdicts import judge, next_question, overdue
 from .access import went_back
 from .door import Durable, Kind, S, locked, log, move, order_of, payments, using
+from .suspecting import suspect_review
 
 logger = logging.getLogger("tenant_billing")
 
@@ -103,7 +104,9 @@ def _apply(payment: PaymentTransaction, proof: Proof, actor: str) -> PaymentTran
             if detail != "transaction_reused":
                 payment.gateway_transaction_id = proof.gateway_transaction_id
             payment.paid_at = now if target == S.PAID else None
-            saved += ("gateway_transaction_id", "paid_at")
+            if proof.amount_minor is not None and proof.amount_minor >= 0:
+                payment.received_minor = proof.amount_minor
+            saved += ("gateway_transaction_id", "paid_at", "received_minor")
         if target == S.REVIEW and here == S.REFUND_PENDING:
             payment.paid_at = None
             saved += ("paid_at",)
@@ -116,6 +119,7 @@ def _apply(payment: PaymentTransaction, proof: Proof, actor: str) -> PaymentTran
         if here != target and target in (S.REFUNDED, S.PARTIALLY_REFUNDED):
             went_back(payment, here, now, actor)
         if target == S.REVIEW:
+            suspect_review(payment)
             review = partial(signals.payment_needs_review.send_robust, sender=PaymentTransaction, payment=payment)
             transaction.on_commit(review, using=using(), robust=True)
     return payment

@@ -8,13 +8,13 @@ from django.db.models import Model
 
 from .. import clock
 from ..exceptions import AlreadyPaid, GatewayRejected, GatewayUnavailable, NotForSale, TooManyAttempts
-from ..gateways.base import Checkout
+from ..gateways.base import Checkout, Gateway
 from ..gateways.registry import get_gateway
 from ..models import Activation, PaymentTransaction, PlanPrice, Subscription
 from ..models.payments import new_purchase, new_reference
 from ..models.quotes import Quote, price_of, quote, terms_of
 from ..organizations import name_of
-from ..states import HORIZON, OPEN, next_check
+from ..states import HORIZON, NOT_RECEIVED_AFTER, OPEN, next_check
 from .door import Durable, Kind, S, locked, log, move, order_of, payments, using
 from .settling import settle
 
@@ -35,42 +35,19 @@ def start(
     """Begin an attempt to pay for a plan, at its default price or at another one, which may be named by its term
     (``"year"``); the payer is then sent to the returned Checkout.
 
-    The amount is what credit leaves to be paid. The gateway's reference is committed before this returns. Earlier open
+    The amount is what credit leaves to be paid. The gateway's reference is committed before this returns; where the
+    gateway is by hand there is none, and the payment stays ``created`` until staff records its money. Earlier open
     attempts for the same thing are asked about first. Raises AlreadyPaid, TooManyAttempts, NotForSale,
     GatewayNotConfigured, GatewayRejected, GatewayUnavailable, InsideTransaction, Busy.
     """
     asked = get_gateway(gateway)
-    sold = price_of(plan, price)
-    if sold.currency not in asked.currencies:
-        raise NotForSale(plan, f"{asked.label} does not take {sold.currency}")
-    _ask_about_earlier(organization, sold, actor)
+    _ask_about_earlier(organization, price_of(plan, price), actor)
     now = clock.now()
     with Durable("start"):
-        # One at a time for each organization: two tabs that pay for the same thing share one purchase.
-        subscription = Subscription.objects.lock(organization.pk, now)
+        payment = attempt(organization, plan, gateway, asked, price=price, actor=actor, now=now)
         _refuse_too_many(organization, now)
-        quoted = quote(subscription, terms_of(sold), now).at_least(asked.minimum_minor)
-        if quoted.due_minor == 0:
-            raise NotForSale(plan, "the organization has credit for all of it, so nothing has to be paid")
-        payment = PaymentTransaction(
-            organization_id=organization.pk,
-            organization_key=str(organization.pk),
-            organization_name=name_of(organization),
-            reference=new_reference(),
-            purchase=_open_purchase(organization, quoted, now) or new_purchase(),
-            gateway=gateway,
-            plan_id=sold.plan_id,
-            amount_minor=quoted.due_minor,
-            credit_minor=quoted.spent_minor,
-            currency=sold.currency,
-            interval=sold.interval,
-            interval_count=sold.interval_count,
-            status=S.CREATED,
-            actor=actor[:200],
-            created_at=now,
-        )
-        payment.save(force_insert=True)
-        log(payment, Kind.STARTED, to=S.CREATED, actor=actor, data={"plan": plan, "amount_minor": quoted.due_minor})
+    if asked.by_hand:
+        return payment, asked.start_checkout(order_of(payment, base_url))
     try:
         checkout = asked.start_checkout(order_of(payment, base_url))
     except (GatewayRejected, GatewayUnavailable) as error:
@@ -87,6 +64,48 @@ def start(
         payment.next_check_at = next_check(payment.initiated_at, payment.initiated_at)
         move(payment, S.INITIATED, actor=actor, save=("gateway_reference", "initiated_at", "next_check_at"))
     return payment, checkout
+
+
+def attempt(
+    organization: Model,
+    plan: str,
+    alias: str,
+    gateway: Gateway,
+    *,
+    price: PlanPrice | str | None,
+    actor: str,
+    now: datetime,
+) -> PaymentTransaction:
+    """A new attempt, ``created``. The caller has a transaction open. Raises NotForSale."""
+    sold = price_of(plan, price)
+    if sold.currency not in gateway.currencies:
+        raise NotForSale(plan, f"{gateway.label} does not take {sold.currency}")
+    # One at a time for each organization: two tabs that pay for the same thing share one purchase.
+    subscription = Subscription.objects.lock(organization.pk, now)
+    quoted = quote(subscription, terms_of(sold), now).at_least(gateway.minimum_minor)
+    if quoted.due_minor == 0:
+        raise NotForSale(plan, "the organization has credit for all of it, so nothing has to be paid")
+    payment = PaymentTransaction(
+        organization_id=organization.pk,
+        organization_key=str(organization.pk),
+        organization_name=name_of(organization),
+        reference=new_reference(),
+        purchase=_open_purchase(organization, quoted, now) or new_purchase(),
+        gateway=alias,
+        plan_id=sold.plan_id,
+        amount_minor=quoted.due_minor,
+        credit_minor=quoted.spent_minor,
+        currency=sold.currency,
+        interval=sold.interval,
+        interval_count=sold.interval_count,
+        status=S.CREATED,
+        actor=actor[:200],
+        created_at=now,
+        next_check_at=now + NOT_RECEIVED_AFTER if gateway.by_hand else None,
+    )
+    payment.save(force_insert=True)
+    log(payment, Kind.STARTED, to=S.CREATED, actor=actor, data={"plan": plan, "amount_minor": quoted.due_minor})
+    return payment
 
 
 def _ask_about_earlier(organization: Model, sold: PlanPrice, actor: str) -> None:
@@ -108,10 +127,11 @@ def _ask_about_earlier(organization: Model, sold: PlanPrice, actor: str) -> None
 
 
 def _refuse_too_many(organization: Model, now: datetime) -> None:
+    """Undo an attempt that is one too many. Raises TooManyAttempts."""
     fresh = payments().filter(organization_id=organization.pk, created_at__gt=now - COUNTED_FOR)
     open_ = fresh.filter(status__in=OPEN | {S.CREATED}).count()
-    if open_ >= MOST_OPEN:
-        raise TooManyAttempts(open_)
+    if open_ > MOST_OPEN:
+        raise TooManyAttempts(MOST_OPEN)
 
 
 def _open_purchase(organization: Model, quoted: Quote, now: datetime) -> str | None:

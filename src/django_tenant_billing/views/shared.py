@@ -1,23 +1,24 @@
-"""What the views share: the base URL, the actor, the token of a result page, and values as JSON."""
+"""What the views share: the base URL, the actor, the address of a result page, and values as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponseRedirect
-from django.urls import reverse
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.views.decorators.cache import never_cache
 
 from .. import clock
 from ..conf import conf
-from ..exceptions import GatewayNotConfigured
+from ..exceptions import Busy, GatewayNotConfigured, Throttled, TooManyAttempts
 from ..models import Activation, PaymentTransaction, Subscription
 from ..money import to_major
+from ..tokens import result_path
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -27,6 +28,33 @@ def non_atomic(view: View) -> View:
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view
+
+
+def private(view: View) -> View:
+    """What it answers is kept by no cache, and its address, which may let somebody in, is told to no other site."""
+
+    @wraps(view)
+    def wrapped(*args: Any, **kwargs: Any) -> HttpResponseBase:
+        response: HttpResponseBase = view(*args, **kwargs)
+        response.headers["Referrer-Policy"] = "same-origin"
+        return response
+
+    decorated: Any = never_cache(wrapped)
+    return decorated  # type: ignore[no-any-return]
+
+
+Answer = TypeVar("Answer", bound=HttpResponseBase)
+
+TOO_MANY_SECONDS, BUSY_SECONDS = 3600, 5
+
+
+def come_again(response: Answer, error: Exception) -> Answer:
+    """The answer to this error, with the seconds after which trying again may help, where any do."""
+    if isinstance(error, Throttled):
+        response.headers["Retry-After"] = str(error.seconds)
+    elif isinstance(error, TooManyAttempts | Busy):
+        response.headers["Retry-After"] = str(BUSY_SECONDS if isinstance(error, Busy) else TOO_MANY_SECONDS)
+    return response
 
 
 def base_url(request: HttpRequest) -> str:
@@ -54,18 +82,9 @@ def see_other(url: str) -> HttpResponseRedirect:
     return response
 
 
-def result_token(payment: PaymentTransaction) -> str:
-    """The 256 bits that let somebody without a session see how one payment stands. Derived, so never stored."""
-    return salted_hmac("tenant_billing.result", payment.reference, algorithm="sha256").hexdigest()
-
-
 def result_url(payment: PaymentTransaction) -> str:
     """The clean address a payer lands on."""
-    return reverse("tenant_billing:result", args=[payment.reference, result_token(payment)])
-
-
-def token_fits(payment: PaymentTransaction, token: str) -> bool:
-    return constant_time_compare(token, result_token(payment))
+    return result_path(payment.reference)
 
 
 def begins_later(payment: PaymentTransaction) -> datetime | None:

@@ -1,0 +1,104 @@
+"""Money that staff has seen: recorded by name and reason, and applied in the same commit."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+from django.db.models import Model
+
+from .. import clock
+from ..exceptions import NotRecordable
+from ..gateways.base import Outcome, Proof, is_id
+from ..gateways.registry import get_gateway
+from ..models import PaymentTransaction, PlanPrice
+from ..models.quotes import plan_for_sale
+from ..money import format_money
+from ..verdicts import problem_of
+from .door import Durable, Kind, S, locked, log, move, using
+from .starting import attempt
+
+PROBLEMS = {
+    "organization_gone": "its organization was deleted; send the money back",
+    "duplicate": "another payment of the same purchase was applied; record this as new money, or send it back",
+    "superseded": "the organization has bought something else since; record it as new money for what it wants now",
+    "not_for_sale": "the organization cannot buy this plan as it stands; send the money back",
+    "credit_gone": "the credit that was to pay for the rest is spent; record it as new money, at what is due now",
+}
+"""Why money is not applied, by the words of verdicts.py, and what to do with it instead."""
+
+
+def record(
+    payment: PaymentTransaction, *, amount_minor: int, number: str, actor: str, reason: str
+) -> PaymentTransaction:
+    """Record that the money of a payment came, and put the organization on its plan, in one commit.
+
+    ``amount_minor`` is what came, in paisa; ``number`` that of the bank's slip or the receipt, used once per gateway.
+    Raises NotRecordable, NotForSale, GatewayNotConfigured, ValueError, InsideTransaction; nothing is changed then.
+    """
+    _reasoned(actor, reason)
+    with Durable("record"):
+        payment = locked(payment)
+        _apply(payment, amount_minor, number.strip(), actor, reason.strip())
+    return payment
+
+
+def record_new(
+    organization: Model,
+    plan: str,
+    gateway: str,
+    *,
+    price: PlanPrice | str | None = None,
+    amount_minor: int,
+    number: str,
+    actor: str,
+    reason: str,
+) -> PaymentTransaction:
+    """Record money that came without an attempt, for what the organization has to pay for ``plan`` now; as record."""
+    _reasoned(actor, reason)
+    asked = get_gateway(gateway)
+    with Durable("record_new"):
+        payment = attempt(organization, plan, gateway, asked, price=price, actor=actor, now=clock.now())
+        _apply(payment, amount_minor, number.strip(), actor, reason.strip())
+    return payment
+
+
+def _apply(payment: PaymentTransaction, amount_minor: int, number: str, actor: str, reason: str) -> None:
+    """Test, save, log and activate a locked payment."""
+    now, gateway = clock.now(), get_gateway(payment.gateway)
+    if not gateway.by_hand:
+        raise NotRecordable(payment.reference, f"{gateway.label} is asked about its payments; verify it instead")
+    if payment.status != S.CREATED:
+        raise NotRecordable(payment.reference, f"it is {payment.get_status_display()}; record it as new money")
+    if not is_id(number):
+        raise NotRecordable(payment.reference, "the number must be 1 to 100 plain characters, as on the slip")
+    if type(amount_minor) is not int or amount_minor != payment.amount_minor:
+        came = format_money(amount_minor, payment.currency) if type(amount_minor) is int else repr(amount_minor)
+        raise NotRecordable(
+            payment.reference, f"{payment.formatted_amount} is due, not {came}; ask for the rest, or send it back"
+        )
+    plan_for_sale(payment.plan_id)
+    payment.gateway_transaction_id = number
+    try:
+        # The constraint decides: of two people who record the same slip at once, one is too late.
+        with transaction.atomic(using=using()):
+            payment.save(update_fields=["gateway_transaction_id"])
+    except IntegrityError as error:
+        raise NotRecordable(payment.reference, f"the number {number!r} was recorded before") from error
+    proof = Proof(
+        outcome=Outcome.SUCCEEDED,
+        status="recorded",
+        amount_minor=amount_minor,
+        gateway_reference=payment.reference,
+    )
+    if problem := problem_of(payment, proof, now):
+        raise NotRecordable(payment.reference, PROBLEMS[problem])
+    facts = {"amount_minor": amount_minor, "number": number, "reason": reason}
+    log(payment, Kind.PROOF, detail="recorded", actor=actor, data=facts)
+    payment.paid_at, payment.received_minor, payment.next_check_at = now, amount_minor, None
+    saved = ("paid_at", "received_minor", "next_check_at")
+    move(payment, S.PAID, actor=actor, data={"reason": reason}, save=saved)
+    payment.activate_plan()
+
+
+def _reasoned(actor: str, reason: str) -> None:
+    if not reason.strip() or not actor.strip():
+        raise ValueError("This needs a reason and an actor: who has seen the money, and where?")

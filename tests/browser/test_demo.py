@@ -1,0 +1,110 @@
+"""The demo as a stranger meets it: both wallets in each of their ways, without JavaScript, under the demo's policy."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Browser, Page, Response
+
+from tests.browser.conftest import look
+from tests.test_example import PASSWORD, Demo, manage, start_demo, stop_demo
+
+WALLETS = ["Khalti", "eSewa"]
+
+
+@dataclass
+class Stranger:
+    """Somebody at the demo, and what the browser complained of."""
+
+    demo: Demo
+    page: Page
+    complaints: list[str]
+
+    def to(self, wallet: str) -> None:
+        """From the plans to the wallet's page."""
+        self.page.goto(f"{self.demo.url}/billing/checkout/?plan=BASIC")
+        self.page.get_by_role("button", name=f"with {wallet}").click()
+        if wallet == "eSewa":
+            self.page.get_by_role("button", name="Continue to eSewa").click()
+
+    def choose(self, act: str) -> str:
+        """Press a button of the wallet's page; the heading of where that leads."""
+        self.page.get_by_role("button", name=act).click()
+        return self.page.get_by_role("heading", level=1).inner_text()
+
+    def latest(self) -> str:
+        """The newest line of the payments page."""
+        self.page.goto(f"{self.demo.url}/billing/payments/")
+        return self.page.locator("main tbody tr").first.inner_text()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    running = start_demo(tmp_path_factory.mktemp("demo"), "--port", "0", "--simulator-port", "0")
+    yield running
+    assert stop_demo(running, signal.SIGINT) == 0
+
+
+@pytest.fixture
+def stranger(demo: Demo, chromium: Browser) -> Iterator[Stranger]:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+
+    def keep(response: Response) -> None:
+        if response.url.startswith(demo.url) and response.request.resource_type == "document" and response.ok:
+            policy = response.headers["content-security-policy"]
+            assert "default-src 'self'" in policy
+
+    page.on("response", keep)
+    page.goto(f"{demo.url}/login/")
+    page.get_by_label("Username").fill("samir")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button").first.click()
+    yield Stranger(demo, page, complaints)
+    context.close()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("wallet", WALLETS)
+def test_whoever_cancels_sees_that_nothing_was_paid(stranger: Stranger, wallet: str) -> None:
+    stranger.to(wallet)
+    assert stranger.choose("Cancel") == ("Not paid" if wallet == "Khalti" else "Payments")
+    look(stranger.page, f"demo-{wallet}-canceled")
+    assert "canceled" in stranger.latest()
+
+
+@pytest.mark.parametrize("wallet", WALLETS)
+def test_whoever_leaves_it_pending_is_told_that_it_is_being_confirmed(stranger: Stranger, wallet: str) -> None:
+    stranger.to(wallet)
+    assert stranger.choose("Leave pending") == ("We are confirming your payment" if wallet == "Khalti" else "Payments")
+    look(stranger.page, f"demo-{wallet}-pending")
+    assert "pending" in stranger.latest()
+
+
+@pytest.mark.parametrize("wallet", WALLETS)
+def test_whoever_pays_is_on_the_plan(stranger: Stranger, wallet: str) -> None:
+    stranger.to(wallet)
+    look(stranger.page, f"demo-{wallet}-wallet")
+    assert stranger.choose("Pay") == "Payment received"
+    look(stranger.page, f"demo-{wallet}-paid")
+    assert "paid" in stranger.latest()
+
+
+@pytest.mark.parametrize("wallet", WALLETS)
+def test_whoever_pays_and_closes_the_tab_is_found(stranger: Stranger, wallet: str) -> None:
+    stranger.to(wallet)
+    assert stranger.choose("Close tab") == "The tab is closed now"
+    assert "initiated" in stranger.latest()
+    demo = stranger.demo
+    found = manage(
+        "reconcile_payments", "--since", "2026-01-01", SIMULATOR_URL=demo.simulator_url,
+        DATABASE_URL=f"sqlite:///{demo.output.parent / 'demo.sqlite3'}",
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert "paid" in stranger.latest()
+    look(stranger.page, f"demo-{wallet}-found")
