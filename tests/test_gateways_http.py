@@ -106,6 +106,12 @@ NEVER_ENDING: dict[str, Script] = {
     ),
 }
 
+AGAIN = [
+    pytest.param(name, id=f"{name}, time {time_}")
+    for name in ("silent", "silent after the headers", "drips its body")
+    for time_ in (2, 3)
+]
+
 # What arrives in time, whole or not, and is no answer.
 UNUSABLE_BODIES: dict[str, bytes] = {
     "nothing": b"",
@@ -259,8 +265,8 @@ def test_an_answer_that_drips_but_ends_in_time_is_read_whole() -> None:
 # What fails: in time, once, by its name.
 
 
-@pytest.mark.parametrize("name", NEVER_ENDING)
-def test_a_server_that_never_ends_is_a_timeout_on_the_second(name: str, log: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("name", [*NEVER_ENDING, *AGAIN])
+def test_g2_a_server_that_never_ends_is_a_timeout_on_the_second(name: str, log: pytest.LogCaptureFixture) -> None:
     failed = failure(NEVER_ENDING[name], SHORT)
     assert type(failed.error) is GatewayTimeout
     assert str(failed.error) == "The gateway did not answer within 0.5 seconds."
@@ -293,8 +299,11 @@ def test_connecting_has_a_shorter_deadline_of_its_own(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_what_is_no_json_object_is_unavailable_and_never_asked_again(name: str, log: pytest.LogCaptureFixture) -> None:
+def test_g4_what_is_no_json_object_is_unavailable_and_never_asked_again(
+    name: str, log: pytest.LogCaptureFixture
+) -> None:
     failed = failure(UNUSABLE[name])
+    assert len(UNUSABLE) >= 40
     assert type(failed.error) is GatewayUnavailable
     assert failed.took < AMPLE + 1
     assert failed.server.connections == 1
@@ -306,7 +315,7 @@ def test_what_is_no_json_object_is_unavailable_and_never_asked_again(name: str, 
 @pytest.mark.parametrize(
     "name", ["10 MB", "10 MB of no length", "a redirect with 10 MB", "gzip of 50 MB", "a redirect with gzip of 50 MB"]
 )
-def test_a_large_answer_is_dropped_before_it_fills_the_memory(name: str) -> None:
+def test_g4_a_large_answer_is_dropped_before_it_fills_the_memory(name: str) -> None:
     bomb()  # made before the memory is watched
     tracemalloc.start()
     try:
@@ -333,6 +342,34 @@ def test_a_redirect_is_never_followed(status: str) -> None:
         with serving(send_to(target, b"")) as server:  # the same redirect is one that requests alone follows
             assert requests.post(server.url, timeout=AMPLE).json() == {"status": "Completed"}
         assert target.connections == 1
+
+
+ELSEWHERE = [
+    "http://169.254.169.254/latest/meta-data/", "http://127.0.0.1:{port}/", "http://localhost:{port}/",
+    "http://[::1]:{port}/", "http://[::ffff:127.0.0.1]:{port}/", "http://0.0.0.0:{port}/", "http://10.0.0.1/",
+    "http://192.168.1.1/", "https://khalti.com.evil.example/", "//127.0.0.1:{port}/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("location", ELSEWHERE)
+def test_g12_a_redirect_to_another_host_or_an_internal_one_is_never_followed(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+    genuine = socket.getaddrinfo
+
+    def noting(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        asked.append((host, port))
+        return genuine(host, port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noting)
+    with serving(replies(message(b'{"status": "Completed"}'))) as target:
+        to = location.format(port=target.port)
+        failed = failure(replies(message(b"", status="302 Found", headers=f"Location: {to}\r\n")))
+        assert type(failed.error) is GatewayUnavailable
+        assert (target.connections, failed.server.connections) == (0, 1)
+        assert set(asked) == {("127.0.0.1", failed.server.port)}
+        assert ask(target.url).body == {"status": "Completed"}
 
 
 def test_a_refused_connection_is_unavailable() -> None:

@@ -18,7 +18,7 @@ from django_tenant_billing.payments.door import Durable, locked, move
 from django_tenant_billing.states import OPEN, PaymentState
 from tests.conftest import use_simulator
 from tests.folding import assert_log_folds_to_state
-from tests.races.soak import Soak, repeatable, wallets
+from tests.races.soak import Soak, judged, repeatable, wallets
 
 FRESH = int(os.environ.get("DTB_SOAK_SEED") or secrets.randbelow(10**9))
 """Printed by every run: set, it plays the same run again."""
@@ -26,7 +26,7 @@ FRESH = int(os.environ.get("DTB_SOAK_SEED") or secrets.randbelow(10**9))
 SIZE = int(os.environ.get("DTB_SOAK_SIZE") or (125 if site_settings.DTB_DB == "sqlite" else 25))
 """Payments for each seed: 500 in all where they cost least. Nothing races here."""
 
-SMALL = 40
+SMALL = 30
 
 
 def soaked(settings: Any, monkeypatch: pytest.MonkeyPatch, seed: int, size: int) -> Soak:
@@ -53,6 +53,31 @@ def test_g15_whatever_fails_the_money_is_where_the_wallets_say(
     assert len(met) > 10  # a soak in calm water proves nothing
 
 
+@pytest.mark.parametrize(
+    ("status", "detail", "taken", "back", "activated", "problem"),
+    [
+        ("paid", "", True, 0, True, ""),
+        ("review", "amount", True, 0, False, ""),
+        ("review", "stale", False, 0, False, ""),
+        ("expired", "horizon", False, 0, False, ""),
+        ("refunded", "", True, 1000, True, ""),
+        ("initiated", "", True, 0, False, "still open after its horizon"),
+        ("refund_pending", "", True, 1000, True, "still open after its horizon"),
+        ("paid", "", False, 0, True, "nobody paid"),
+        ("canceled", "gateway", False, 0, True, "nobody paid"),
+        ("expired", "not_found", True, 0, False, "its money is lost"),
+        ("paid", "", True, 0, False, "it is neither in review nor active"),
+        ("review", "amount", True, 0, True, "it is in review and active"),
+        ("paid", "", True, 1000, True, "1000 paisa went back, and it says 0"),
+    ],
+)
+def test_g15_the_judge_names_what_does_not_fit(
+    status: str, detail: str, taken: bool, back: int, activated: bool, problem: str
+) -> None:
+    payment = PaymentTransaction(status=status, detail=detail, refunded_minor=back if status == "refunded" else 0)
+    assert judged(payment, taken=taken, back=back, activated=activated) == problem
+
+
 def given_up(payment: PaymentTransaction, error: GatewayError, actor: str) -> PaymentTransaction:
     """What a hurried developer writes: no answer is a failure."""
     with Durable("settle"):
@@ -69,8 +94,8 @@ def believed(payment: PaymentTransaction, *, actor: str = "") -> PaymentTransact
     with Durable("settle"):
         payment = locked(payment)
         if payment.status in OPEN:
-            payment.paid_at = clock.now()
-            move(payment, PaymentState.PAID, actor=actor, save=("paid_at",))
+            payment.paid_at, payment.purchase = clock.now(), payment.reference
+            move(payment, PaymentState.PAID, actor=actor, save=("paid_at", "purchase"))
             payment.activate_plan()
     return payment
 
