@@ -47,6 +47,9 @@ def callback(request: HttpRequest, gateway: str, reference: str | None = None) -
         logger.error("%s", error)
         return see_other(reverse("tenant_billing:payments"))
     payment, fits = _ask(request, gateway, reference, claim)
+    if payment is None and claim.data and not (reference or claim.reference or claim.gateway_reference):
+        # Such as Khalti's "?message=..." of older days: it names no payment, but its payer was here to pay.
+        return see_other(reverse("tenant_billing:payments"))
     if payment is None:
         return not_found(request, _("There is no such payment."))
     return see_other(result_url(payment) if fits else reverse("tenant_billing:payments"))
@@ -77,7 +80,7 @@ def _ask(
     request: HttpRequest, gateway: str, reference: str | None, claim: Claim
 ) -> tuple[PaymentTransaction | None, bool]:
     """Log the claim and ask the gateway about the payment it names: how that stands now, and whether the claim fits."""
-    named = reference or claim.reference or ""
+    named = reference or claim.reference or claim.gateway_reference or ""
     payment = payments.find(gateway, named) if named else None
     fits = payments.record_claim(gateway, claim, payment, actor=actor_of(request))
     return payment and payments.settle(payment, actor="callback"), fits
