@@ -30,9 +30,9 @@ GUIDE_NAMES = {
 
 
 def blocks(language: str) -> list[Any]:
-    """Each fenced block of this language in all documents."""
+    """Each fenced block of this language in all documents. test_write_your_own.py follows gateways.md as a whole."""
     found = []
-    for document in DOCS:
+    for document in (path for path in DOCS if path.name != "gateways.md"):
         for number, code in enumerate(re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.M | re.S)):
             found.append(pytest.param(code, id=f"{document.name}-{number}"))
     return found

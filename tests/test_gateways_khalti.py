@@ -18,7 +18,13 @@ from django.core.checks import Error
 from django.http import HttpRequest
 from django.test import RequestFactory
 
-from django_tenant_billing.exceptions import CallbackRejected, GatewayRejected, GatewayTimeout, GatewayUnavailable
+from django_tenant_billing.exceptions import (
+    CallbackRejected,
+    GatewayRefusesUs,
+    GatewayRejected,
+    GatewayTimeout,
+    GatewayUnavailable,
+)
 from django_tenant_billing.gateways.addresses import is_loopback
 from django_tenant_billing.gateways.base import Checkout, Claim, Order, Outcome, Proof
 from django_tenant_billing.gateways.khalti import (
@@ -776,3 +782,49 @@ def test_without_a_host_to_ask_khalti_is_unavailable(base_url: str, settings: An
 def test_every_mode_has_its_hosts() -> None:
     assert (HOSTS, MINIMUM_MINOR) == ({"live": LIVE, "sandbox": SANDBOX}, 1000)
     assert PAYMENT_HOSTS == {"live": "pay.khalti.com", "sandbox": "test-pay.khalti.com"}
+
+
+FIXED = "https://app.example.com/billing/khalti/callback/"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://app.example.com/billing/khalti/callback/", "no https URL"),
+        ("/billing/khalti/callback/", "no https URL"),
+        ("https://[", "no https URL"),
+        (f"{FIXED}?order=1", "a query or a fragment"),
+        (f"{FIXED}?", "a query or a fragment"),
+        (f"{FIXED}#paid", "a query or a fragment"),
+        ("https://app.example.com/", "does not answer"),
+        ("https://app.example.com/khalti/callback/", "does not answer"),
+        ("https://app.example.com/billing/plans/", "not the callback of a gateway"),
+        ("https://app.example.com/billing/khalti/failure/", "not the callback of a gateway"),
+        ("https://app.example.com/billing/wallet/callback/", "not the callback of a gateway"),
+        (f"{FIXED}TB-ONE/", "not the callback of a gateway"),
+    ],
+)
+def test_a_fixed_callback_url_that_cannot_work_is_e019(url: str, problem: str, settings: Any) -> None:
+    settings.TENANT_BILLING_GATEWAYS = {"khalti": {}}
+    assert ids(gateway(callback_url=url)) == ["tenant_billing.E025"]
+    assert problem in gateway(callback_url=url).check()[0].msg
+    assert ids(gateway(callback_url=FIXED)) == []
+
+
+def test_a_fixed_callback_url_may_be_plain_http_beside_the_simulator(settings: Any) -> None:
+    settings.TENANT_BILLING_GATEWAYS = {"khalti": {}}
+    settings.TENANT_BILLING_ALLOW_SIMULATOR = True
+    assert ids(gateway(callback_url="http://127.0.0.1:8000/billing/khalti/callback/")) == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_told_apart_from_an_outage(status: int, wire: responses.RequestsMock) -> None:
+    wire.post(LOOKUP, json={"detail": "Invalid token.", "status_code": 401}, status=status)
+    assert type(unavailable_look_up()) is GatewayRefusesUs
+    wire.replace(responses.POST, LOOKUP, json={"detail": "Not found."}, status=404)
+    assert type(unavailable_look_up()) is GatewayUnavailable
+
+
+def test_the_message_of_older_days_is_kept_for_the_log() -> None:
+    claim = gateway().read_callback(callback("message=Could%20not%20process%20the%20payment."))
+    assert (claim.reference, claim.data) == (None, {"message": "Could not process the payment."})

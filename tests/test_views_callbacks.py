@@ -273,3 +273,25 @@ def test_the_callback_works_under_any_host_settings(
     assert (answer.status_code, plan_of(organization)) == (303, "PRO")
     assert client.get(answer.headers["Location"]).status_code == 200
     assert claims(payment) == [""]
+
+
+def test_a_return_to_the_fixed_url_with_nothing_but_the_pidx_finds_its_payment(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    answer = Client().get("/billing/khalti/callback/", {"pidx": payment.gateway_reference or ""})
+    assert (answer.status_code, answer.headers["Location"]) == (303, result_url(payment))
+    assert plan_of(organization) == "PRO"
+
+
+def test_a_return_with_nothing_but_a_message_fails_nothing_and_shows_the_payments(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    for path in ("", f"{payment.reference}/"):
+        answer = Client().get(f"/billing/khalti/callback/{path}?message=Could%20not%20process%20the%20payment.")
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/billing/payments/")
+    payment.refresh_from_db()
+    assert payment.status == "initiated"
+    assert PaymentEvent.objects.filter(kind="claim", data__message="Could not process the payment.").count() == 2

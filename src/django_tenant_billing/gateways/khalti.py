@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from django.core.checks import CheckMessage, Error
 from django.http import HttpRequest
+from django.urls import Resolver404, get_script_prefix, resolve
 from django.utils.dateparse import parse_datetime
 
 from ..conf import conf
@@ -97,9 +98,12 @@ class KhaltiGateway(Gateway):
         return Checkout(method="GET", url=url, gateway_reference=pidx, expires_at=_moment(answer.body))
 
     def read_callback(self, request: HttpRequest) -> Claim:
-        """The query of the return URL, unsigned: a claim, whatever it says."""
+        """The query of the return URL, unsigned: a claim, whatever it says.
+
+        Until 2024 a failure came with nothing but ``message``.
+        """
         parameters = single_parameters(request.GET)
-        shown = {"status", "pidx", "transaction_id", "amount"}
+        shown = {"status", "pidx", "transaction_id", "amount", "message"}
         data = {name: value for name, value in parameters.items() if name in shown}
         if "mobile" in parameters:
             data["mobile"] = masked(parameters["mobile"])
@@ -164,7 +168,22 @@ class KhaltiGateway(Gateway):
                     id="tenant_billing.E013",
                 )
             )
-        return messages
+        return messages + self._check_callback_url()
+
+    def _check_callback_url(self) -> list[CheckMessage]:
+        if not self.callback_url:
+            return []
+        problem = _callback_problem(self.callback_url)
+        if not problem:
+            return []
+        return [
+            Error(
+                f"Khalti's callback_url is {self.callback_url!r}, {problem}.",
+                "Leave KHALTI_CALLBACK_URL out, and each payment has its own; or set it to where this site answers "
+                "/khalti/callback/ under the include of our URLs.",
+                id="tenant_billing.E025",
+            )
+        ]
 
     def _post(self, path: str, payload: Mapping[str, Any], *, without: str = "") -> Answer:
         # What ``manage.py check`` refuses is not used either: money of the sandbox buys nothing in live mode.
@@ -183,6 +202,24 @@ class KhaltiGateway(Gateway):
         simulated = is_loopback(base.hostname) and (parts.scheme, parts.netloc) == (base.scheme, base.netloc)
         if not genuine and not simulated:
             raise GatewayUnavailable("Khalti answered initiate with a payment link to an unexpected host.")
+
+
+def _callback_problem(url: str) -> str:
+    """Why Khalti could not send payers back to this fixed URL; empty where it can."""
+    parts = split(url)
+    simulated = parts.scheme == "http" and conf.allow_simulator
+    if not parts.hostname or not (parts.scheme == "https" or simulated):
+        return "which is no https URL"
+    if "?" in url or "#" in url:
+        return "which has a query or a fragment: Khalti adds its own query"
+    try:
+        found = resolve("/" + parts.path.removeprefix(get_script_prefix()).lstrip("/"))
+    except Resolver404:
+        return "which this site does not answer"
+    ours = (found.app_names[-1:], found.url_name) == (["tenant_billing"], "gateway_callback")
+    if not ours or found.kwargs["gateway"] not in conf.gateways or "reference" in found.kwargs:
+        return "which is not the callback of a gateway"
+    return ""
 
 
 def _moment(body: Mapping[str, Any]) -> datetime | None:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from .. import signals
 from ..models import PaymentTransaction
-from .door import payments, using
+from .door import Durable, payments, using
 from .throttling import may_tell
 
 logger = logging.getLogger("tenant_billing")
@@ -51,3 +51,9 @@ def suspect_review(payment: PaymentTransaction) -> None:
     """As suspect, of a payment that went to review: nothing where its detail is no sign of forgery."""
     if payment.detail in OF_PROOFS:
         suspect(payment, payment.gateway, OF_PROOFS[payment.detail])
+
+
+def suspect_burst(payment: PaymentTransaction) -> None:
+    """As suspect, of a payment whose payer comes back too often, in a commit of its own. Raises Busy."""
+    with Durable("suspect_burst"):
+        suspect(payment, payment.gateway, "burst")

@@ -349,8 +349,9 @@ def _is_loggable(data: Any) -> bool:
 
 def _error_of(gateway: Gateway, order: Order) -> str:
     """All that a log or a reporter with eyes for local variables could show of a look-up that fails."""
+    text = ""
     try:
         gateway.look_up(order)
     except GatewayUnavailable as error:
-        return "".join(TracebackException.from_exception(error, capture_locals=True).format())
-    return ""
+        text = "".join(TracebackException.from_exception(error, capture_locals=True).format())
+    return text

@@ -18,7 +18,7 @@ from ..gateways.base import Claim
 from ..gateways.registry import gateway_aliases, get_gateway
 from ..models import PaymentTransaction
 from ..payments.claims import claim_fits
-from ..payments.suspecting import suspect
+from ..payments.suspecting import suspect_burst
 from ..payments.throttling import may_look_up
 from .clients import client_address
 from .pages import not_found
@@ -51,6 +51,9 @@ def callback(request: HttpRequest, gateway: str, reference: str | None = None) -
         logger.error("%s", error)
         return see_other(reverse("tenant_billing:payments"))
     payment, fits = _ask(request, gateway, reference, claim)
+    if payment is None and claim.data and not (reference or claim.reference or claim.gateway_reference):
+        # Such as Khalti's "?message=..." of older days: it names no payment, but its payer was here to pay.
+        return see_other(reverse("tenant_billing:payments"))
     if payment is None:
         return not_found(request, _("There is no such payment."))
     return see_other(result_url(payment) if fits else reverse("tenant_billing:payments"))
@@ -84,7 +87,7 @@ def _ask(
 
     Asked too often, or while somebody else holds the payment, nobody is asked here: the sweep does it soon.
     """
-    named = reference or claim.reference or ""
+    named = reference or claim.reference or claim.gateway_reference or ""
     payment = payments.find(gateway, named) if named else None
     try:
         fits = payments.record_claim(gateway, claim, payment, actor=actor_of(request))
@@ -92,11 +95,11 @@ def _ask(
         return payment, claim_fits(claim, payment)
     if payment is None:
         return None, fits
-    if not may_look_up(payment, client_address(request)):
-        suspect(payment, gateway, "burst")
-        return payment, fits
     with suppress(Busy):
-        payment = payments.settle(payment, actor="callback")
+        if may_look_up(payment, client_address(request)):
+            payment = payments.settle(payment, actor="callback")
+        else:
+            suspect_burst(payment)
     return payment, fits
 
 
