@@ -35,6 +35,9 @@ PAYMENT_HOSTS = {"live": "pay.khalti.com", "sandbox": "test-pay.khalti.com"}
 MINIMUM_MINOR = 1000
 """Rs 10. Source: the documented validation error of initiate."""
 
+LARGEST_MINOR = 10**15
+"""What is larger is no amount, and no column could keep it."""
+
 OUTCOMES = {
     "Completed": Outcome.SUCCEEDED,
     "Pending": Outcome.PENDING,
@@ -127,7 +130,7 @@ class KhaltiGateway(Gateway):
         return Proof(
             outcome=outcome,
             status=str(status),
-            amount_minor=amount if type(amount) is int else None,
+            amount_minor=amount if type(amount) is int and abs(amount) < LARGEST_MINOR else None,
             gateway_reference=pidx if is_id(pidx) else None,
             gateway_transaction_id=transaction_id if is_id(transaction_id) else None,
             data={
