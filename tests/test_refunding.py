@@ -150,6 +150,20 @@ def test_an_answer_that_never_came_is_never_asked_for_again_but_looked_up(
     assert plan_of(organization) == "PRO"
 
 
+def test_a_refund_that_the_gateway_calls_pending_is_not_given_up(
+    paid: PaymentTransaction, organization: Organization, simulator: Server
+) -> None:
+    fault(simulator, "500", 1)
+    payment = refund(paid)
+    tamper(simulator, paid, status="Pending")
+    for days in (1, 2):
+        with clock.moved(timedelta(days=days)):
+            assert payments.settle(payment).status == "refund_pending"
+    tamper(simulator, paid, status="Refunded")
+    with clock.moved(timedelta(days=3)):
+        assert payments.settle(payment).status == "refunded"
+
+
 def test_a_refund_whose_answer_was_lost_is_found_by_the_sweep(
     paid: PaymentTransaction, organization: Organization, simulator: Server
 ) -> None:

@@ -67,7 +67,8 @@ def _refunded(payment: PaymentTransaction, proof: Proof, now: datetime) -> tuple
         source, since = refund_of(payment) if asked else (here, now)
         if proof.outcome is Outcome.PARTIALLY_REFUNDED and source is S.PAID:
             return S.PARTIALLY_REFUNDED, "" if asked else "at_gateway"
-        if asked and now - since >= REFUND_GIVEN_UP_AFTER:
+        still_there = proof.outcome in (Outcome.SUCCEEDED, Outcome.PARTIALLY_REFUNDED)
+        if asked and still_there and now - since >= REFUND_GIVEN_UP_AFTER:
             return source, "refund_not_made"
     return here, payment.detail
 

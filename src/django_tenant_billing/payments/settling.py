@@ -26,7 +26,8 @@ logger = logging.getLogger("tenant_billing")
 LEASE = timedelta(seconds=60)
 """How long one worker may take to ask, by the database's clock. A killed worker's lease simply ends."""
 
-RETRY = timedelta(minutes=1)
+RETRY, RETRY_LATER = timedelta(minutes=1), timedelta(days=1)
+"""When a question without an answer is repeated: of what is open, and of what is over, whose looks are few."""
 
 
 URGENT = OPEN | SOFT_FAILED | {S.REFUND_PENDING}
@@ -135,8 +136,8 @@ def _unanswered(payment: PaymentTransaction, error: GatewayError, actor: str) ->
         payment.unanswered += 1
         here = PaymentState(payment.status)
         target, reason = (overdue(payment, here, now) if here in OPEN else None) or (here, "")
-        if target in OPEN and payment.unanswered < UNANSWERED_RETRIES:
-            payment.next_check_at = now + RETRY
+        if target == here != S.REFUND_PENDING and payment.unanswered < UNANSWERED_RETRIES:
+            payment.next_check_at = now + (RETRY if target in OPEN else RETRY_LATER)
         else:
             payment.unanswered = 0
             payment.next_check_at = next_question(payment, target, now)
