@@ -19,7 +19,7 @@ from tests.manual import begin, came, use_bank
 from tests.test_payments import pay, start, tamper
 from tests.testapp.models import Organization
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.breaks_the_log]
+pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_log]
 
 LOG = PaymentEvent._meta.db_table
 

@@ -53,7 +53,7 @@ def _unasked(using: str, now: datetime) -> Sign:
         since = payment.next_check_at or payment.created_at
         yield (
             payment.reference,
-            f"it is {payment.status}, and waits to be asked since {since:%Y-%m-%d %H:%M} UTC",
+            f"it is {payment.status}, and waits to be asked about since {since:%Y-%m-%d %H:%M} UTC",
             (RECONCILE),
         )
 
