@@ -16,6 +16,7 @@ from django_tenant_billing.contrib.simulator.server import Server, running_serve
 from django_tenant_billing.models import Feature, Plan, PlanLimit, PlanPrice, Subscription
 from django_tenant_billing.testing import seed_catalogue
 from tests.databases import mariadb, postgres
+from tests.folding import assert_log_folds_to_state
 from tests.sales import START
 from tests.testapp.models import Organization
 
@@ -55,6 +56,19 @@ def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, database_server: dict[str, Any]
 ) -> None:
     connections["default"].settings_dict.update(database_server)
+
+
+@pytest.fixture(autouse=True)
+def _a2_log_folds_to_state(request: pytest.FixtureRequest) -> Iterator[None]:
+    """At the end of every test with a database that is not marked ``breaks_the_log``."""
+    names = {"db", "transactional_db"} & set(request.fixturenames)
+    uses_database = bool(names) or request.node.get_closest_marker("django_db") is not None
+    if uses_database:
+        # First, so that it is rolled back last.
+        request.getfixturevalue("transactional_db" if "transactional_db" in names else "db")
+    yield
+    if uses_database and request.node.get_closest_marker("breaks_the_log") is None:
+        assert_log_folds_to_state()
 
 
 @pytest.fixture

@@ -104,7 +104,11 @@ def attempt(
         next_check_at=now + NOT_RECEIVED_AFTER if gateway.by_hand else None,
     )
     payment.save(force_insert=True)
-    log(payment, Kind.STARTED, to=S.CREATED, actor=actor, data={"plan": plan, "amount_minor": quoted.due_minor})
+    facts = {
+        "plan": plan, "amount_minor": payment.amount_minor, "credit_minor": payment.credit_minor,
+        "currency": payment.currency, "interval": payment.interval, "interval_count": payment.interval_count,
+    }  # fmt: skip
+    log(payment, Kind.STARTED, to=S.CREATED, actor=actor, data=facts)
     return payment
 
 

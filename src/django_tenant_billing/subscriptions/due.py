@@ -31,10 +31,11 @@ def run_due(now: datetime) -> Iterator[SubscriptionEvent]:
     Heartbeat.objects.beat(COMMAND, now)
 
 
-def overdue_since(now: datetime) -> datetime | None:
+def overdue_since(now: datetime, database: str | None = None) -> datetime | None:
     """Since when run_billing has stopped: its last run, or what became due first. None while it runs or has no work."""
     late = now - STOPPED_AFTER
-    beat = Heartbeat.objects.filter(name=COMMAND).first()
+    beat = Heartbeat.objects.using(database).filter(name=COMMAND).first()
     if beat is not None:
         return beat.at if beat.at < late else None
-    return Subscription.objects.filter(due_at__lt=late).order_by("due_at").values_list("due_at", flat=True).first()
+    due = Subscription.objects.using(database).filter(due_at__lt=late).order_by("due_at")
+    return due.values_list("due_at", flat=True).first()
