@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connections
+from requests.adapters import HTTPAdapter
 
 from django_tenant_billing.contrib.simulator.server import Server, running_server
 from django_tenant_billing.models import Feature, Plan, PlanLimit, PlanPrice, Subscription
@@ -29,6 +30,24 @@ def database_server() -> Iterator[dict[str, Any]]:
     # A short path: sockets have a length limit.
     with start(settings.SCRATCH.with_suffix(f".{settings.DTB_DB}")) as where:
         yield where
+
+
+def inside_a_transaction() -> bool:
+    """Has this thread begun one? That of a test case, which it ends with, does not count."""
+    begun = [connection.atomic_blocks for connection in connections.all(initialized_only=True)]
+    return any(not getattr(block, "_from_testcase", False) for blocks in begun for block in blocks)
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_asked_inside_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """K7, over every test there is: while the network is waited for, no transaction is open and no lock is held."""
+    send = HTTPAdapter.send
+
+    def watched(self: HTTPAdapter, *args: Any, **kwargs: Any) -> Any:
+        assert not inside_a_transaction(), "Somebody was asked over the network inside a transaction."
+        return send(self, *args, **kwargs)
+
+    monkeypatch.setattr(HTTPAdapter, "send", watched)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,6 @@ DEBUG = False
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 USE_TZ = True
 TIME_ZONE = "Asia/Kathmandu"
-# Which gateway's forms the pages' policy allows; the browser tests set it.
-TEST_GATEWAY = ""
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # A short path, for sockets have a length limit; one for each worker of each run.
 SCRATCH = Path(tempfile.gettempdir()) / f"dtb-{os.getpid()}{os.environ.get('PYTEST_XDIST_WORKER', '')}"

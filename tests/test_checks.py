@@ -188,6 +188,19 @@ def test_e004_naive_datetimes() -> None:
         assert found(check_settings()) == []
 
 
+@pytest.mark.parametrize("proxies", [-1, "1", None, True, 1.5])
+def test_e019_what_is_no_number_of_proxies(proxies: object) -> None:
+    with override_settings(TENANT_BILLING_TRUSTED_PROXIES=proxies):
+        (message,) = check_settings()
+    assert (message.id, repr(proxies) in message.msg) == ("tenant_billing.E019", True)
+
+
+@pytest.mark.parametrize("proxies", [0, 1, 2])
+def test_e019_is_silent_about_numbers(proxies: int) -> None:
+    with override_settings(TENANT_BILLING_TRUSTED_PROXIES=proxies):
+        assert check_settings() == []
+
+
 def test_every_mistake_is_told_at_once() -> None:
     with override_settings(
         TENANT_BILLING_X=1,

@@ -33,6 +33,7 @@ def another_function(*_arguments: Any) -> None:
         ("MODE", "sandbox", "live", "live"),
         ("PUBLIC_BASE_URL", None, "https://app.example.com/", "https://app.example.com"),
         ("ALLOW_SIMULATOR", False, True, True),
+        ("TRUSTED_PROXIES", 0, 2, 2),
         ("GATEWAYS", {}, {"till": {"BACKEND": "shop.Till"}}, {"till": {"BACKEND": "shop.Till"}}),
     ],
 )
@@ -59,6 +60,7 @@ def test_every_property_is_a_setting_and_nothing_else_is() -> None:
         "TENANT_BILLING_MODE",
         "TENANT_BILLING_PUBLIC_BASE_URL",
         "TENANT_BILLING_ALLOW_SIMULATOR",
+        "TENANT_BILLING_TRUSTED_PROXIES",
         "TENANT_BILLING_GATEWAYS",
     } <= SETTING_NAMES
     assert {f"TENANT_BILLING_{name.upper()}" for name in dir(Settings) if not name.startswith("_")} == SETTING_NAMES

@@ -495,12 +495,14 @@ def test_no_return_of_a_paid_payment_pays_any_other(simulator: Server, organizat
 REFUNDS = ("FULL_REFUND", "PARTIAL_REFUND")
 
 
-@pytest.mark.parametrize("second", sorted(OUTCOMES))
-@pytest.mark.parametrize("first", sorted(OUTCOMES))
-def test_whatever_two_answers_follow_each_other_paid_is_not_left_and_money_is_not_lost(
+STATUSES = sorted({*OUTCOMES, "Service is currently unavailable"})
+
+
+@pytest.mark.parametrize("second", STATUSES)
+@pytest.mark.parametrize("first", STATUSES)
+def test_p8_whatever_two_answers_follow_each_other_paid_is_not_left_and_money_is_not_lost(
     simulator: Server, organization: Organization, first: str, second: str
 ) -> None:
-    """P8: all pairs of statuses."""
     payment = booked(organization)
     decide(simulator, payment, Act.CLOSE_TAB)
     for said in (first, second):

@@ -418,7 +418,8 @@ def test_every_page_opens_without_script_or_inline_style(demo: Demo, samir: Brow
         for resource in re.findall(r'<link rel="(?:stylesheet|icon)" href="([^"]+)"', page.text):
             assert samir.session.get(f"{demo.url}{resource}").status_code == 200, resource
     policy = samir.page.headers.get("Content-Security-Policy")
-    assert policy == ("default-src 'self'" if django.VERSION >= (6, 0) else None)
+    wanted = f"default-src 'self'; form-action 'self' {demo.simulator_url.rstrip('/')}"
+    assert policy == (wanted if django.VERSION >= (6, 0) else None)
 
 
 def test_the_checkout_offers_both_wallets_and_esewas_form_works(demo: Demo, samir: Browser) -> None:

@@ -44,6 +44,7 @@ from django_tenant_billing.gateways.esewa import (
     rupees,
 )
 from tests.servers import CANARY, log, message, places_of, replies, serving, shown
+from tests.words import other_words
 
 __all__ = ["log"]  # a fixture
 
@@ -653,10 +654,21 @@ def test_the_table_of_statuses_is_tested_whole() -> None:
      1, ["COMPLETE"], {"COMPLETE": "COMPLETE"}],
     ids=ascii,
 )  # fmt: skip
-def test_any_other_status_is_no_answer(status: object, wire: responses.RequestsMock) -> None:
+def test_g5_any_other_status_is_no_answer(status: object, wire: responses.RequestsMock) -> None:
     wire.get(STATUS, json=COMPLETE | {"status": status})
     assert str(unavailable_look_up()) == "eSewa answered with HTTP 200 and no known status."
     assert len(wire.calls) == 1
+
+
+def test_g5_a_status_in_any_other_words_is_no_answer(wire: responses.RequestsMock) -> None:
+    texts = other_words(OUTCOMES)
+    assert len(texts) == 200
+    for status in texts:
+        wire.upsert(responses.GET, STATUS, json=COMPLETE | {"status": status})
+        assert str(unavailable_look_up()) == "eSewa answered with HTTP 200 and no known status."
+    for status in OUTCOMES:
+        wire.upsert(responses.GET, STATUS, json=COMPLETE | {"status": status})
+        assert look_up().status == status
 
 
 @pytest.mark.parametrize("http_status", [201, 302, 400, 401, 403, 404, 409, 429, 500, 502, 503, 504])

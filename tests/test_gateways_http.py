@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import pickle
 import socket
@@ -105,6 +106,12 @@ NEVER_ENDING: dict[str, Script] = {
     ),
 }
 
+AGAIN = [
+    pytest.param(name, id=f"{name}, time {time_}")
+    for name in ("silent", "silent after the headers", "drips its body")
+    for time_ in (2, 3)
+]
+
 # What arrives in time, whole or not, and is no answer.
 UNUSABLE_BODIES: dict[str, bytes] = {
     "nothing": b"",
@@ -190,7 +197,9 @@ def test_a_json_object_is_posted_with_the_key_and_the_answer_is_read() -> None:
 
 def test_a_json_object_is_asked_for_by_a_query_without_any_credential() -> None:
     with serving(replies(message(b'{"status": "COMPLETE", "total_amount": 110.0}'))) as server:
-        asked = get_json(server.url + "status/", {"transaction_uuid": "T1", "total_amount": "1234.5"}, seconds=AMPLE)
+        asked = get_json(
+            server.url + "status/", {"transaction_uuid": "T1", "total_amount": "1234.5"}, Secret(CANARY), seconds=AMPLE
+        )
         assert asked == Answer(200, {"status": "COMPLETE", "total_amount": "110.0"})
     lines = server.received.decode().split("\r\n")
     assert lines[0] == "GET /status/?transaction_uuid=T1&total_amount=1234.5 HTTP/1.1"
@@ -201,10 +210,10 @@ def test_a_json_object_is_asked_for_by_a_query_without_any_credential() -> None:
 
 def test_asking_by_a_query_has_the_same_deadline_and_follows_no_redirect() -> None:
     with serving(lambda connection: connection.wait()) as server, pytest.raises(GatewayTimeout):
-        get_json(server.url, {}, seconds=0.3)
+        get_json(server.url, {}, Secret(CANARY), seconds=0.3)
     moved = message(b"{}", status="302 Found", headers="Location: http://127.0.0.1:1/\r\n")
     with serving(replies(moved)) as server:
-        assert get_json(server.url, {}, seconds=AMPLE) == Answer(302, {})
+        assert get_json(server.url, {}, Secret(CANARY), seconds=AMPLE) == Answer(302, {})
     assert server.connections == 1
 
 
@@ -256,8 +265,8 @@ def test_an_answer_that_drips_but_ends_in_time_is_read_whole() -> None:
 # What fails: in time, once, by its name.
 
 
-@pytest.mark.parametrize("name", NEVER_ENDING)
-def test_a_server_that_never_ends_is_a_timeout_on_the_second(name: str, log: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("name", [*NEVER_ENDING, *AGAIN])
+def test_g2_a_server_that_never_ends_is_a_timeout_on_the_second(name: str, log: pytest.LogCaptureFixture) -> None:
     failed = failure(NEVER_ENDING[name], SHORT)
     assert type(failed.error) is GatewayTimeout
     assert str(failed.error) == "The gateway did not answer within 0.5 seconds."
@@ -290,8 +299,11 @@ def test_connecting_has_a_shorter_deadline_of_its_own(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_what_is_no_json_object_is_unavailable_and_never_asked_again(name: str, log: pytest.LogCaptureFixture) -> None:
+def test_g4_what_is_no_json_object_is_unavailable_and_never_asked_again(
+    name: str, log: pytest.LogCaptureFixture
+) -> None:
     failed = failure(UNUSABLE[name])
+    assert len(UNUSABLE) >= 40
     assert type(failed.error) is GatewayUnavailable
     assert failed.took < AMPLE + 1
     assert failed.server.connections == 1
@@ -303,7 +315,7 @@ def test_what_is_no_json_object_is_unavailable_and_never_asked_again(name: str, 
 @pytest.mark.parametrize(
     "name", ["10 MB", "10 MB of no length", "a redirect with 10 MB", "gzip of 50 MB", "a redirect with gzip of 50 MB"]
 )
-def test_a_large_answer_is_dropped_before_it_fills_the_memory(name: str) -> None:
+def test_g4_a_large_answer_is_dropped_before_it_fills_the_memory(name: str) -> None:
     bomb()  # made before the memory is watched
     tracemalloc.start()
     try:
@@ -330,6 +342,34 @@ def test_a_redirect_is_never_followed(status: str) -> None:
         with serving(send_to(target, b"")) as server:  # the same redirect is one that requests alone follows
             assert requests.post(server.url, timeout=AMPLE).json() == {"status": "Completed"}
         assert target.connections == 1
+
+
+ELSEWHERE = [
+    "http://169.254.169.254/latest/meta-data/", "http://127.0.0.1:{port}/", "http://localhost:{port}/",
+    "http://[::1]:{port}/", "http://[::ffff:127.0.0.1]:{port}/", "http://0.0.0.0:{port}/", "http://10.0.0.1/",
+    "http://192.168.1.1/", "https://khalti.com.evil.example/", "//127.0.0.1:{port}/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("location", ELSEWHERE)
+def test_g12_a_redirect_to_another_host_or_an_internal_one_is_never_followed(
+    location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+    genuine = socket.getaddrinfo
+
+    def noting(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        asked.append((host, port))
+        return genuine(host, port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noting)
+    with serving(replies(message(b'{"status": "Completed"}'))) as target:
+        to = location.format(port=target.port)
+        failed = failure(replies(message(b"", status="302 Found", headers=f"Location: {to}\r\n")))
+        assert type(failed.error) is GatewayUnavailable
+        assert (target.connections, failed.server.connections) == (0, 1)
+        assert set(asked) == {("127.0.0.1", failed.server.port)}
+        assert ask(target.url).body == {"status": "Completed"}
 
 
 def test_a_refused_connection_is_unavailable() -> None:
@@ -525,6 +565,22 @@ def test_a_secret_shows_itself_only_to_who_asks_by_name(show: str) -> None:
     assert SHOWS[show](secret) == "Secret(****)"
     assert CANARY not in str(SHOWS[show](key()))
     assert CANARY not in str(vars(key()))
+
+
+def test_an_answer_that_repeats_the_secret_has_stars_in_its_place_and_none_that_is_nested_too_deep() -> None:
+    body = {
+        CANARY: 1,
+        "a": [f"Key {CANARY}!", None],
+        "b": {"c": {"d": {"e": {"f": "x", "g": ["x"]}}}},
+        "g": "Completed",
+    }
+    with serving(replies(message(json.dumps(body).encode()))) as server:
+        assert ask(server.url).body == {
+            "****": 1, "a": ["Key ****!", None], "b": {"c": {"d": {"e": {"f": "x", "g": "****"}}}}, "g": "Completed",
+        }  # fmt: skip
+        # A test's own key of a letter or two is found in every word.
+        assert post_json(server.url, {}, HeaderAuth("Key", Secret("e")), seconds=AMPLE).body["g"] == "Completed"
+        assert get_json(server.url, {}, Secret(CANARY), seconds=AMPLE).body["****"] == 1
 
 
 def test_a_secret_is_true_where_there_is_one() -> None:

@@ -29,6 +29,7 @@ from django_tenant_billing.gateways.khalti import (
     KhaltiGateway,
 )
 from tests.servers import CANARY, log, message, places_of, replies, serving, shown
+from tests.words import other_words
 
 __all__ = ["log"]  # a fixture
 
@@ -291,7 +292,7 @@ def test_a_pidx_is_kept_whatever_its_length_up_to_100(pidx: str, wire: responses
     ],
     ids=ascii,
 )
-def test_a_payment_link_to_anywhere_else_is_never_handed_out(url: str, wire: responses.RequestsMock) -> None:
+def test_w5_a_payment_link_to_anywhere_else_is_never_handed_out(url: str, wire: responses.RequestsMock) -> None:
     wire.post(INITIATE, json=INITIATED | {"payment_url": url})
     assert str(unavailable_start()) == "Khalti answered initiate with a payment link to an unexpected host."
 
@@ -394,10 +395,21 @@ def test_the_table_of_statuses_is_tested_whole() -> None:
     ids=ascii,
 )
 @pytest.mark.parametrize("http_status", [200, 400])
-def test_any_other_status_is_no_answer(status: object, http_status: int, wire: responses.RequestsMock) -> None:
+def test_g5_any_other_status_is_no_answer(status: object, http_status: int, wire: responses.RequestsMock) -> None:
     wire.post(LOOKUP, json=COMPLETED | {"status": status}, status=http_status)
     assert str(unavailable_look_up()) == f"Khalti answered lookup with HTTP {http_status} and no known status."
     assert len(wire.calls) == 1
+
+
+def test_g5_a_status_in_any_other_words_is_no_answer(wire: responses.RequestsMock) -> None:
+    texts = other_words(OUTCOMES)
+    assert len(texts) == 200
+    for status in texts:
+        wire.upsert(responses.POST, LOOKUP, json=COMPLETED | {"status": status})
+        assert str(unavailable_look_up()) == "Khalti answered lookup with HTTP 200 and no known status."
+    for status in OUTCOMES:
+        wire.upsert(responses.POST, LOOKUP, json=COMPLETED | {"status": status})
+        assert look_up().status == status
 
 
 @pytest.mark.parametrize("status", ["Completed", "Pending", "Initiated", "Refunded", "Partially Refunded"])

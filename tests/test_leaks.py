@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.core.checks import run_checks
+from django.core.checks import CheckMessage, Error, run_checks
 from django.core.signals import got_request_exception
 from django.db import OperationalError, connection
 from django.http import HttpRequest
@@ -25,7 +25,13 @@ from django.test import Client, RequestFactory
 from django_tenant_billing import payments
 from django_tenant_billing.conf import conf
 from django_tenant_billing.contrib.simulator.server import running_server
-from django_tenant_billing.exceptions import BillingError, CallbackRejected, GatewayNotConfigured, GatewayUnavailable
+from django_tenant_billing.exceptions import (
+    BillingError,
+    CallbackRejected,
+    GatewayNotConfigured,
+    GatewayRejected,
+    GatewayUnavailable,
+)
 from django_tenant_billing.gateways import registry
 from django_tenant_billing.gateways.base import Checkout, Claim, Gateway, Order, Proof
 from django_tenant_billing.gateways.esewa import EsewaGateway
@@ -55,6 +61,7 @@ def sinks(log: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> S
 
 @pytest.fixture(autouse=True)
 def _site_with_secrets(settings: Any, monkeypatch: pytest.MonkeyPatch, catalogue: None) -> None:
+    cache.clear()
     settings.SECRET_KEY = SITE_KEY
     # The connection is there already; error pages and reporters read what it was made from.
     monkeypatch.setitem(connection.settings_dict, "PASSWORD", PASSWORD)
@@ -221,9 +228,8 @@ def everywhere(sinks: Sinks, site: Site) -> None:
     path = f"/admin/tenant_billing/paymenttransaction/{site.khalti.pk}/act/"
     for act in ("verify", "refund"):
         fresh()
-        sinks.answer("admin", site.staff.post(path, {"act": act, "reason": "as told"}, follow=True))
+        sinks.answer("admin", site.staff.post(path, {"act": act, "reason": "as told"}))
     sinks.records()
-    sinks.rows()
 
 
 @pytest.mark.usefixtures("_short_deadline")
@@ -248,6 +254,7 @@ def test_l1_no_answer_of_a_wallet_brings_a_secret_to_light(
     configure(settings, server.url)  # nobody is there any more
     failed += ["down" for question in questions(site) if ask(sinks, question)]
     everywhere(sinks, site)
+    sinks.rows()
     sinks.pages(site.client)
     sinks.admin(site.staff)
     sinks.kept()
@@ -406,6 +413,53 @@ def test_l1_no_error_of_the_database_in_the_middle_of_a_commit_brings_a_secret_t
     assert sinks.searched["html page of a request"] == 4
 
 
+CARD = "4111 1111 1111 1111"
+HIDDEN = "**** **** **** 1111"
+
+
+def test_l4_a_card_number_in_what_a_wallet_or_a_browser_says_is_masked_in_the_log_and_in_errors(
+    sinks: Sinks, site: Site, settings: Any
+) -> None:
+    refusal = {
+        "detail": f"Card {CARD} declined",
+        "amount": [f"{CARD} is no amount"],
+        CARD: ["x"],
+        "pan": 4111111111111111,
+    }
+    with serving(replies(message(json.dumps(refusal).encode(), status="400 Bad Request"))) as server:
+        configure(settings, server.url)
+        with pytest.raises(GatewayRejected) as caught:
+            get_gateway("khalti").start_checkout(payments.door.order_of(site.khalti, BASE))
+        fresh()
+        site.client.post("/billing/khalti/init/", {"plan": "BASIC"}, "application/json")
+    assert caught.value.reasons == {
+        "detail": f"Card {HIDDEN} declined", "amount": f"{HIDDEN} is no amount", HIDDEN: "x", "pan": "************1111",
+    }  # fmt: skip
+    assert PaymentEvent.objects.get(to_status="failed").data == caught.value.reasons
+    for query in (f"status={CARD}&amount={CARD}&pidx=x", f"{CARD}=1&{CARD}=2", f"transaction_id={CARD}&pidx={CARD}"):
+        fresh()
+        Client().get(f"/billing/khalti/callback/{site.khalti.reference}/?{query}")
+    rows = str(list(PaymentEvent.objects.values()))
+    assert rows.count(HIDDEN) >= 6
+    assert CARD not in rows
+    assert CARD.replace(" ", "") not in rows
+
+
+def test_l4_an_id_of_digits_that_could_be_a_card_number_still_finds_and_binds_its_payment(
+    site: Site, settings: Any
+) -> None:
+    number = CARD.replace(" ", "")
+    body = {
+        "status": "Completed", "pidx": site.khalti.gateway_reference, "total_amount": 390000, "transaction_id": number,
+    }  # fmt: skip
+    with serving(replies(message(json.dumps(body).encode()))) as server:
+        configure(settings, server.url)
+        payment = payments.settle(site.khalti)
+    assert (payment.status, payment.gateway_transaction_id) == ("paid", number)
+    assert payments.find("khalti", number) == payment
+    assert payment.events.get(kind="proof").data["transaction_id"] == number
+
+
 def test_l2_no_object_shows_its_secret_but_who_is_asked_for_it_by_name(sinks: Sinks, site: Site) -> None:
     khalti, esewa, secret = get_gateway("khalti"), get_gateway("esewa"), Secret(KHALTI_KEY)
     things = [khalti, esewa, conf, secret, HeaderAuth("Key", secret), site.khalti, site.esewa, usable_gateways()]
@@ -431,6 +485,9 @@ class Leaky(Gateway):
     def __repr__(self) -> str:
         return f"<Leaky {self.secret_key}>"
 
+    def check(self) -> list[CheckMessage]:
+        return [Error(f"The key is {self.secret_key}.", id="leaky.E001")]
+
     def start_checkout(self, order: Order) -> Checkout:
         key = self.secret_key
         cache.set("key", key)
@@ -455,13 +512,14 @@ def test_l1_a_gateway_that_leaks_is_seen_in_every_place_that_is_searched(
     fresh()
     sinks.answer("JSON", site.client.post("/billing/leaky/init/", {"plan": "BASIC"}, "application/json"))
     sinks.answer("pages", site.client.post("/billing/checkout/", {"plan": "BASIC", "gateway": "leaky"}))
+    sinks.answer("pages", site.client.get("/billing/leaky/callback/"))
     payment = PaymentTransaction.objects.filter(gateway="leaky").latest("pk")
     payments.settle(payment)
     gateway = get_gateway("leaky")
     request = RequestFactory().get("/", headers={"X-Told": KHALTI_KEY})
     sinks.search("values", repr(gateway))
     sinks.search("attributes", vars(gateway))
-    sinks.search("checks", run_checks(tags=["tenant_billing"]) and repr(gateway))
+    sinks.search("checks", gateway.check())
     assert ask(sinks, lambda: gateway.look_up(payments.door.order_of(payment)))
     with pytest.raises(GatewayUnavailable) as caught:
         gateway.look_up(payments.door.order_of(payment))
@@ -472,4 +530,4 @@ def test_l1_a_gateway_that_leaks_is_seen_in_every_place_that_is_searched(
     sinks.pages(site.client)
     sinks.admin(site.staff)
     sinks.kept()
-    assert set(sinks.searched) - sinks.places <= {"str of a control"}
+    assert set(sinks.searched) - sinks.places == set()

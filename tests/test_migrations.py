@@ -327,7 +327,7 @@ def migrated_afterwards(transactional_db: None) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("migrated_afterwards")
-def test_filled_tables_go_back_to_nothing_and_come_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_d3_filled_tables_go_back_to_nothing_and_come_again(caplog: pytest.LogCaptureFixture) -> None:
     ours = list(apps.get_app_config("tenant_billing").get_models())
     organization = fill()
     for model in ours:

@@ -94,7 +94,7 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "welcome",
             },
         ),
-        (testing, {"clock_moved", "seed_catalogue", "set_used", "subscribe"}),
+        (testing, {"BrokenContract", "GatewayContract", "clock_moved", "seed_catalogue", "set_used", "subscribe"}),
         (
             models,
             {
@@ -151,6 +151,9 @@ def test_the_public_names_are_these(module: ModuleType, names: set[str]) -> None
         "catalogue.default_catalogue",
         "signals.plan_activated",
         "signals.payment_needs_review",
+        "signals.suspicious_payment",
+        "csp.form_action",
+        "csp.sources",
         *(f"models.{name}" for name in ("Plan", "PlanLimit", "Subscription", "Usage", "PaymentTransaction")),
     ],
 )
@@ -242,7 +245,7 @@ def test_the_tree_in_the_docstring_is_the_tree_in_the_code() -> None:
     ("base", "names"),
     [
         (PermissionDenied, {"OrganizationNotFound", "NotAuthorized", "QuotaExceeded"}),
-        (SuspiciousOperation, {"CallbackRejected"}),
+        (SuspiciousOperation, {"CallbackRejected", "SignatureRejected"}),
         (ImproperlyConfigured, {"InvalidCatalogue", "GatewayNotConfigured"}),
         (LookupError, {"UnknownFeature", "CatalogueMissing", "UnknownReservation"}),
     ],

@@ -124,6 +124,18 @@ def test_an_answer_without_an_amount_leaves_what_was_received_open(
     assert (payment.detail, payment.received_minor, payment.money_minor) == ("amount", None, 390_000)
 
 
+def test_what_waited_for_another_reason_is_applied_too_where_a_second_attempt_was_meanwhile(
+    waiting: PaymentTransaction, organization: Organization, simulator: Server
+) -> None:
+    second = start(organization)
+    pay(simulator, second)
+    assert payments.settle(second).status == "paid"
+    assert second.purchase == waiting.purchase
+    applied = payments.apply_review(waiting, actor="anna", reason="they paid twice, and want both")
+    assert (applied.status, Activation.objects.count()) == ("paid", 2)
+    assert applied.purchase != second.purchase
+
+
 def test_what_is_dismissed_is_closed_and_gives_nothing(waiting: PaymentTransaction, organization: Organization) -> None:
     payment = payments.dismiss_review(waiting, actor="anna", reason="refunded in the dashboard")
     assert (payment.status, plan_of(organization)) == ("dismissed", "FREE")

@@ -650,7 +650,8 @@ def test_faults_spare_the_payer_and_the_control(client: Client) -> None:
 def test_an_impossible_fault_is_refused(client: Client, fault: object) -> None:
     reply = client.control("faults", {"fault": fault})
     assert reply.status == 400
-    assert reply.json == {"detail": "Expected a fault: mode (one of down, silent, html, 500) and times (0 or more)."}
+    assert reply.json["detail"].startswith("Expected a fault: mode (one of down, silent, html, 500, ")
+    assert reply.json["detail"].endswith(") and times (0 or more).")
     client.start()
 
 

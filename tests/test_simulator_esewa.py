@@ -440,6 +440,7 @@ def test_tampering_changes_what_the_status_says_and_not_what_happened(client: Cl
             "status": "PENDING",
             "ref_id": None,
             "captured": False,
+            "refunded": 0.0,
         }
     ]
     reply = client.control("esewa", {"transaction_uuid": "241028", "set": {"state": 1, "amount": 1}})

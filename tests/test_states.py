@@ -8,6 +8,8 @@ import pytest
 from django_tenant_billing.states import (
     CHECK_AFTER,
     HORIZON,
+    NOT_FOUND_AFTER,
+    NOT_FOUND_APART,
     OPEN,
     SETTLED,
     SOFT_FAILED,
@@ -90,3 +92,26 @@ def test_the_next_question_lies_after_now(passed: timedelta, due: timedelta) -> 
 
 def test_after_the_horizon_there_is_no_next_question() -> None:
     assert next_check(START, START + HORIZON) is None
+
+
+def question_after(passed: timedelta) -> timedelta:
+    """How long after this moment of an attempt the gateway is asked next."""
+    following = next_check(START, START + passed)
+    assert following is not None
+    return following - START - passed
+
+
+def test_t8_whatever_is_paid_before_khaltis_link_ends_is_asked_about_soon_after_it_ended() -> None:
+    link = timedelta(seconds=1800)
+    assert question_after(link) <= timedelta(minutes=5)
+    assert any(after > link for after in CHECK_AFTER)
+    assert max(question_after(timedelta(seconds=second)) for second in range(600)) <= timedelta(minutes=6)
+    assert max(question_after(timedelta(seconds=second)) for second in range(1801)) <= timedelta(minutes=20)
+
+
+def test_t8_esewa_is_asked_within_a_minute_of_the_five_that_it_wants_us_to_wait() -> None:
+    five = timedelta(minutes=5)
+    assert question_after(five) == timedelta(minutes=1)
+    # What it does not find it may find later, and is asked about again before that counts, and after.
+    assert any(NOT_FOUND_AFTER - NOT_FOUND_APART <= after < NOT_FOUND_AFTER for after in CHECK_AFTER)
+    assert any(NOT_FOUND_AFTER <= after <= NOT_FOUND_AFTER + NOT_FOUND_APART for after in CHECK_AFTER)

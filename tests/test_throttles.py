@@ -43,6 +43,13 @@ def test_a_clock_that_was_set_back_locks_nobody_out() -> None:
     assert take(NOON - timedelta(days=1)) is None
 
 
+def test_whoever_looked_at_the_clock_a_moment_before_the_rival_that_began_the_window_begins_none() -> None:
+    for _try in range(3):
+        take(NOON + timedelta(milliseconds=1))
+    assert take(NOON) == NOON + timedelta(milliseconds=1) + MINUTE
+    assert Throttle.objects.get().count == 3
+
+
 def test_counters_are_forgotten_after_a_day() -> None:
     take()
     Throttle.objects.forget(NOON + timedelta(hours=23))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from django.contrib.auth.models import User
@@ -48,6 +49,29 @@ def test_a_payer_without_any_cookie_comes_back_to_a_clean_page_that_says_paid(
     claim = PaymentEvent.objects.get(kind="claim")
     assert claim.data["mobile"] == "*******904"
     assert organization.name not in page.content.decode()
+
+
+def test_l3_what_khalti_says_of_the_payer_stays_out_of_the_final_url_and_is_masked_in_the_log(
+    simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    told = simulator.khalti.decide(payment.gateway_reference or "", Act.PAY)
+    number = told.payment.transaction_id or ""
+    for mobile in (None, "9800000904"):
+        way = (told.redirect_url or "").removeprefix("http://testserver")
+        query = dict(parse_qsl(way.partition("?")[2]))
+        assert {"mobile", "tidx", "txnId", "pidx", "transaction_id"} < set(query)
+        query |= {"mobile": mobile} if mobile else {}
+        answer = Client().get(way.partition("?")[0], query)
+        assert (answer.status_code, answer.headers["Location"]) == (303, result_url(payment))
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+        page = Client().get(answer.headers["Location"])
+        for shown in (answer.headers["Location"], page.content.decode(), str(page.headers)):
+            assert not [text for text in (query["mobile"], number, query["pidx"]) if text in shown]
+        claim = PaymentEvent.objects.filter(kind="claim").latest("pk")
+        assert claim.data["mobile"] == "*" * (len(query["mobile"]) - 3) + query["mobile"][-3:]
+        assert query["mobile"] not in str(list(PaymentEvent.objects.values()))
+    assert plan_of(organization) == "PRO"
 
 
 def test_the_fixed_url_of_the_guide_works_with_the_reference_in_the_query(

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django_tenant_billing import csp
 from django_tenant_billing.catalogue import default_catalogue
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -72,7 +73,7 @@ MIDDLEWARE = [
 ]
 if django.VERSION >= (6, 0):  # Django's own since then; the pages keep to it on older ones as well
     MIDDLEWARE.insert(1, "django.middleware.csp.ContentSecurityPolicyMiddleware")
-    SECURE_CSP = {"default-src": ["'self'"]}
+    SECURE_CSP = {"default-src": ["'self'"], "form-action": csp.form_action()}
 
 ROOT_URLCONF = "example.urls"
 WSGI_APPLICATION = "example.wsgi.application"

@@ -18,6 +18,7 @@ from django.db import DatabaseError, connections, router
 from . import clock
 from .catalogue_reader import read_catalogue
 from .conf import PREFIX, SETTING_NAMES, conf, load
+from .deploy_checks import check_security
 from .exceptions import GatewayNotConfigured, InvalidCatalogue
 from .gateways.registry import gateway_aliases, get_gateway
 from .models import PlanLimit, UsageCounter
@@ -61,6 +62,15 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
                     id=f"{TAG}.E002",
                 )
             )
+    proxies = getattr(settings, f"{PREFIX}TRUSTED_PROXIES", 0)
+    if type(proxies) is not int or proxies < 0:
+        messages.append(
+            Error(
+                f"TENANT_BILLING_TRUSTED_PROXIES is {proxies!r}: it is the number of proxies before this site.",
+                "Set it to 0 (none), 1 (such as one nginx), 2 (a CDN before that).",
+                id=f"{TAG}.E019",
+            )
+        )
     try:
         read_catalogue()
     except InvalidCatalogue as error:
@@ -213,6 +223,7 @@ def register_checks() -> None:
     register(check_settings, TAG)
     register(check_gateways, TAG)
     register(check_deploy, TAG, deploy=True)
+    register(check_security, TAG, Tags.security, deploy=True)
     register(check_databases, Tags.database)
 
 

@@ -118,6 +118,12 @@ class Settings:
         return value.rstrip("/") if value else None
 
     @property
+    def trusted_proxies(self) -> int:
+        """How many proxies of the site's own stand before it, each adding to X-Forwarded-For; 0: nobody adds to it."""
+        value = _read("TENANT_BILLING_TRUSTED_PROXIES", 0)
+        return value if type(value) is int and value > 0 else 0
+
+    @property
     def allow_simulator(self) -> bool:
         """May a gateway's URL point to this machine? For development only."""
         return _read("TENANT_BILLING_ALLOW_SIMULATOR", None) is True

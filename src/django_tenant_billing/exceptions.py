@@ -33,6 +33,7 @@ BillingError
     │   └── GatewayRefusesUs                            it refuses our key: nobody asks until a person mends that
     ├── GatewayRejected                                 the gateway refused our request, with its reasons
     └── CallbackRejected      (SuspiciousOperation: 400)  a claim that cannot be read
+        └── SignatureRejected                           a claim whose signature is missing or wrong
 """
 
 from __future__ import annotations
@@ -285,3 +286,7 @@ class GatewayRejected(GatewayError):
 
 class CallbackRejected(GatewayError, SuspiciousOperation):
     """A claim that cannot be read: repeated or oversized parameters."""
+
+
+class SignatureRejected(CallbackRejected):
+    """A claim whose signature is missing, covers too little, or is wrong: somebody made it up."""

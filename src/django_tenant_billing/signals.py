@@ -22,5 +22,6 @@ subscription_changed = Signal()
 usage_warning = Signal()
 
 # Arguments: payment (None where it fits none of ours), gateway, reason. Something that no honest payer does: a bad
-# signature, somebody else's reference, a burst of callbacks. payment.suspicion keeps the last reason.
+# signature, somebody else's reference, a burst of callbacks. payment.suspicion keeps the gravest
+# reason. Sent when that changes, and once a minute where there is no payment; every time is a line of the log.
 suspicious_payment = Signal()

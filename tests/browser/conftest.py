@@ -42,7 +42,6 @@ def chromium() -> Iterator[Browser]:
 def site(live_server: Any, simulator: Server, settings: Any) -> str:
     """The test site on a real port, with the simulator as its wallet."""
     settings.TENANT_BILLING_PUBLIC_BASE_URL = live_server.url
-    settings.TEST_GATEWAY = simulator.url
     return str(live_server.url)
 
 

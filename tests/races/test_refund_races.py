@@ -72,20 +72,22 @@ def test_the_naive_version_sends_it_several_times(wallet: str, together: Togethe
         assert sent_back(wallet, payment) == 8 * PART
 
 
-def test_a_refund_killed_anywhere_is_as_the_wallet_says_after_a_day(wallet: str) -> None:
+def test_k1_a_refund_killed_anywhere_is_as_the_wallet_says_after_a_day(wallet: str) -> None:
     def refund(payment: PaymentTransaction) -> None:
         payments.refund(payment, actor="anna", reason="agreed")
 
     points = points_of(partial(refund, paid(wallet, "rehearsal")))
-    assert len(points) > 30
-    seen = set()
-    for point in points:
-        payment = paid(wallet, f"{point}"[:80])
+    assert len(points) > 60
+    killed = [paid(wallet, f"{point}"[:80]) for point in points]
+    for point, payment in zip(points, killed, strict=True):
         assert kill_at(point, partial(refund, payment))
-        assert_log_folds_to_state()
+    assert_log_folds_to_state()
+    for hours in (25, 26):
         lease_is_over()
-        with clock.moved(timedelta(hours=25)):
-            payments.reconcile(limit=500)
+        with clock.moved(timedelta(hours=hours)):
+            payments.reconcile(per_second=1000)
+    seen = set()
+    for payment in killed:
         payment.refresh_from_db()
         went_back = sent_back(wallet, payment) == payment.amount_minor
         assert payment.status == ("refunded" if went_back else "paid")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
+
+from django_tenant_billing import csp
 
 from .models import Organization
 
@@ -24,12 +25,11 @@ def organization_from_header(
 def strict_csp(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """The policy that our pages must work under; forms may also lead to the gateway."""
+    """The policy that our pages must work under; forms may also lead to the gateways."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
-        policy = f"default-src 'self'; form-action 'self' {settings.TEST_GATEWAY}"
-        response.headers["Content-Security-Policy"] = policy
+        response.headers["Content-Security-Policy"] = f"default-src 'self'; {csp.header()}"
         return response
 
     return middleware

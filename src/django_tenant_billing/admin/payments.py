@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import payments
-from ..exceptions import GatewayError, NotForSale, NotInReview, NotRecordable, NotRefundable
+from ..exceptions import Busy, GatewayError, NotForSale, NotInReview, NotRecordable, NotRefundable
 from ..models import Activation, PaymentEvent, PaymentTransaction
 from ..money import to_minor
 from ..views.shared import non_atomic
@@ -31,7 +31,7 @@ ACTS = (
 )
 
 
-REFUSALS = (NotRecordable, NotRefundable, NotInReview, NotForSale, GatewayError)
+REFUSALS = (Busy, NotRecordable, NotRefundable, NotInReview, NotForSale, GatewayError)
 """What an act may answer instead of being done."""
 
 
@@ -87,9 +87,10 @@ class PaymentTransactionAdmin(WatchesGateways, ReadOnly, admin.ModelAdmin):
     change_form_template = "tenant_billing/admin/payment.html"
     change_list_template = "tenant_billing/admin/payment_list.html"
     list_display = (
-        "reference", "organization_name", "plan", "formatted_amount", "status", "detail", "gateway", "created_at",
+        "reference", "organization_name", "plan", "formatted_amount", "status", "detail", "suspicion", "gateway",
+        "created_at",
     )  # fmt: skip
-    list_filter = ("status", "gateway", "plan", "created_at")
+    list_filter = ("status", "suspicion", "gateway", "plan", "created_at")
     list_select_related = ("plan",)
     search_fields = ("reference", "gateway_reference", "gateway_transaction_id", "organization_name")
     inlines = (PaymentEventInline,)

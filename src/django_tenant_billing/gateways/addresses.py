@@ -18,6 +18,12 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL, as a Content-Security-Policy names them; empty where it names no host."""
+    parts = split(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else ""
+
+
 def split(url: str) -> SplitResult:
     """The parts of a URL; of the empty one where this is none, such as ``https://[``."""
     try:

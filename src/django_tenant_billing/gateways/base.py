@@ -114,6 +114,14 @@ class Gateway(ABC):
     minimum_minor: ClassVar[int] = 1
     """The least amount it takes, in paisa."""
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where the payer's browser is sent by a form of ours, by a redirect after one, or through on its way.
+
+        Such as ``https://pay.example.com``: a Content-Security-Policy must allow them in ``form-action``.
+        """
+        return ()
+
     @abstractmethod
     def start_checkout(self, order: Order) -> Checkout:
         """Where to send the payer. Raises GatewayRejected, GatewayUnavailable."""

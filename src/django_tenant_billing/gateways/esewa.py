@@ -19,8 +19,8 @@ from django.http import HttpRequest, QueryDict
 from django.views.decorators.debug import sensitive_variables
 
 from ..conf import conf
-from ..exceptions import CallbackRejected, GatewayError, GatewayNotConfigured, GatewayUnavailable
-from .addresses import is_loopback, simulator_problem, split
+from ..exceptions import CallbackRejected, GatewayError, GatewayNotConfigured, GatewayUnavailable, SignatureRejected
+from .addresses import is_loopback, origin, simulator_problem, split
 from .base import Checkout, Claim, Gateway, Order, Outcome, Proof, is_id, single_parameters, text_option
 from .http import Secret, get_json, read_object
 
@@ -96,6 +96,11 @@ class EsewaGateway(Gateway):
         """Where the status is asked: the option, else the mode's."""
         return self._status_url or STATUS_URLS.get(conf.mode, "")
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where the form is posted; eSewa redirects within that host. Source: "Integration"."""
+        return (origin(self.form_url),)
+
     def start_checkout(self, order: Order) -> Checkout:
         """The signed form; all of its fields are required, unused charges are 0. Asks nobody. Source: "Integration"."""
         self._refuse_misuse(GatewayUnavailable)
@@ -127,9 +132,9 @@ class EsewaGateway(Gateway):
         data = _decoded(text)
         names = data.get("signed_field_names", "").split(",")
         if not CALLBACK_SIGNED <= set(names) <= set(data) or len(set(names)) != len(names):
-            raise CallbackRejected("eSewa's data is not signed as a whole.")
+            raise SignatureRejected("eSewa's data is not signed as a whole.")
         if not hmac.compare_digest(self._sign(names, data).encode(), data.get("signature", "").encode()):
-            raise CallbackRejected("The signature of eSewa's data is wrong.")
+            raise SignatureRejected("The signature of eSewa's data is wrong.")
         if data["product_code"] != self.merchant_code:
             raise CallbackRejected("eSewa's data is for another merchant.")
         return Claim(
@@ -143,9 +148,8 @@ class EsewaGateway(Gateway):
     def look_up(self, order: Order) -> Proof:
         """GET the status for our code, amount and reference; the amount in the text that the form had."""
         self._refuse_misuse(GatewayUnavailable)
-        answer = get_json(self.status_url, self._named(order))
-        body = self._secret.hidden_in(answer.body)
-        status = body.get("status")
+        answer = get_json(self.status_url, self._named(order), self._secret)
+        body, status = answer.body, answer.body.get("status")
         outcome = OUTCOMES.get(status) if isinstance(status, str) else None
         if outcome is None or answer.http_status != 200:
             raise GatewayUnavailable(f"eSewa answered with HTTP {answer.http_status} and no known status.")

@@ -72,11 +72,11 @@ class HeaderAuth(AuthBase):
 
     def __init__(self, scheme: str, secret: Secret) -> None:
         self._scheme = scheme
-        self._secret = secret
+        self.secret = secret
 
     @sensitive_variables()
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        r.headers["Authorization"] = f"{self._scheme} {self._secret.reveal()}"
+        r.headers["Authorization"] = f"{self._scheme} {self.secret.reveal()}"
         return r
 
 
@@ -88,17 +88,18 @@ class Answer:
     body: Mapping[str, Any]
 
 
-def post_json(url: str, payload: Mapping[str, Any], auth: AuthBase, *, seconds: float = TOTAL_SECONDS) -> Answer:
+def post_json(url: str, payload: Mapping[str, Any], auth: HeaderAuth, *, seconds: float = TOTAL_SECONDS) -> Answer:
     """POST a JSON object and read one back, within ``seconds`` in all. Never sent twice.
 
-    Raises GatewayTimeout when the time is over, GatewayUnavailable for everything else that is not a JSON object.
+    What the answer repeats of the secret is stars. Raises GatewayTimeout when the time is over, GatewayUnavailable for
+    everything else that is not a JSON object.
     """
-    return _ask("POST", url, seconds, json=payload, auth=auth)
+    return _ask("POST", url, seconds, auth.secret, json=payload, auth=auth)
 
 
-def get_json(url: str, query: Mapping[str, str], *, seconds: float = TOTAL_SECONDS) -> Answer:
-    """GET a JSON object, without any credential; raises as post_json does."""
-    return _ask("GET", url, seconds, params=query)
+def get_json(url: str, query: Mapping[str, str], secret: Secret, *, seconds: float = TOTAL_SECONDS) -> Answer:
+    """GET a JSON object, without any credential; ``secret`` is not sent. Hides it and raises as post_json does."""
+    return _ask("GET", url, seconds, secret, params=query)
 
 
 def read_object(raw: bytes) -> Mapping[str, Any] | None:
@@ -110,10 +111,10 @@ def read_object(raw: bytes) -> Mapping[str, Any] | None:
 
 
 @sensitive_variables()
-def _ask(method: str, url: str, seconds: float, **content: Any) -> Answer:
+def _ask(method: str, url: str, seconds: float, secret: Secret, **content: Any) -> Answer:
     ends = time.monotonic() + seconds
     try:
-        status, body = _exchange(method, url, seconds, content)
+        status, body = _exchange(method, url, seconds, secret, content)
     except (requests.RequestException, OSError, ValueError) as error:
         problem = type(error).__name__
         timed_out = isinstance(error, requests.Timeout)
@@ -132,7 +133,7 @@ def _ask(method: str, url: str, seconds: float, **content: Any) -> Answer:
 
 @sensitive_variables()
 def _exchange(
-    method: str, url: str, seconds: float, content: Mapping[str, Any]
+    method: str, url: str, seconds: float, secret: Secret, content: Mapping[str, Any]
 ) -> tuple[int, Mapping[str, Any] | None]:
     with _deadline(seconds) as adapter, _Session() as session:
         session.trust_env = False  # no proxies, no .netrc: where secrets go is not for the environment to say
@@ -152,7 +153,9 @@ def _exchange(
                 raw += chunk
                 if len(raw) > MAX_BYTES:
                     raise ValueError("the answer is too large")
-            return response.status_code, read_object(raw)
+            # Hidden before any caller has it in hand: error reports show the variables of every frame.
+            found = read_object(raw)
+            return response.status_code, None if found is None else secret.hidden_in(found)
 
 
 class _Session(requests.Session):

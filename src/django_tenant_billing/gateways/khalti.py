@@ -18,7 +18,7 @@ from django.utils.dateparse import parse_datetime
 from ..conf import conf
 from ..exceptions import GatewayRefusesUs, GatewayRejected, GatewayUnavailable
 from ..masking import mask_cards
-from .addresses import is_loopback, simulator_problem, split
+from .addresses import is_loopback, origin, simulator_problem, split
 from .base import Checkout, Claim, Gateway, Order, Outcome, Proof, is_id, masked, single_parameters, text_option
 from .http import Answer, HeaderAuth, Secret, post_json
 
@@ -68,6 +68,13 @@ class KhaltiGateway(Gateway):
     def base_url(self) -> str:
         """Where the API is: the option, else the host of the mode; ends in a slash."""
         return (self._base_url or HOSTS.get(conf.mode, "")).rstrip("/") + "/"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where ``payment_url`` leads: our checkout is a form that ends in a redirect there."""
+        if is_loopback(split(self.base_url).hostname):
+            return (origin(self.base_url),)
+        return (origin(f"https://{PAYMENT_HOSTS.get(conf.mode, '')}"),)
 
     def start_checkout(self, order: Order) -> Checkout:
         """POST epayment/initiate/. Not idempotent as documented, so never sent twice."""
@@ -166,8 +173,7 @@ class KhaltiGateway(Gateway):
         answer = post_json(self.base_url.removesuffix(without) + path, payload, HeaderAuth("Key", self._secret))
         if answer.http_status in (401, 403):
             raise GatewayRefusesUs(f"Khalti refused our key (HTTP {answer.http_status}). Check KHALTI_SECRET_KEY.")
-        # Its words go to the log and to whoever refunds: an answer may repeat what we sent.
-        return Answer(answer.http_status, self._secret.hidden_in(answer.body))
+        return answer
 
     def _trust_payment_url(self, url: str) -> None:
         """Raise GatewayUnavailable unless the payer would land at Khalti, or at our own simulator."""

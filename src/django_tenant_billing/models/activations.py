@@ -16,7 +16,9 @@ from .subscriptions import Subscription
 class ActivationQuerySet(models.QuerySet["Activation"]):
     def open_of(self, subscription: Subscription, now: datetime) -> ActivationQuerySet:
         """What this subscription still has to get of what it bought, in the order in which it gets it."""
-        return self.filter(subscription=subscription, closed_at=None, ends_at__gt=now).order_by("starts_at", "pk")
+        # Where the row was read: of one that is locked, a replica may not know the latest.
+        rows = self.using(subscription._state.db)
+        return rows.filter(subscription=subscription, closed_at=None, ends_at__gt=now).order_by("starts_at", "pk")
 
 
 class Activation(models.Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,9 +18,13 @@ WHOLE = frozenset({"pidx", "transaction_id", "transaction_code", "transaction_uu
 """Names of data that is kept whole where it is one word: what a gateway calls a payment finds and refunds it, and one
 in ten ids of so many digits has the check digit of a card. A number with spaces or dashes is masked all the same."""
 
+LONGEST = 4000
+"""Of all that one line tells, in bytes of JSON."""
+
 
 def short(value: Any, name: str = "") -> Any:
-    """Scalars as they are; text and anything else cut to what a log line needs. No NUL: PostgreSQL refuses it.
+    """Scalars as they are; text and anything else cut to what a log line needs. No NUL and no half of a surrogate pair,
+    which JSON can bring: PostgreSQL refuses both.
 
     A number that could be a payment card's is masked, but for what is an id by its ``name``.
     """
@@ -28,8 +33,19 @@ def short(value: Any, name: str = "") -> Any:
     if isinstance(value, int):
         return value if name in WHOLE or not is_card(str(abs(value))) else mask_cards(str(value))
     # Cut before, for a gateway may write much, and behind: half a card number has no check digit.
-    text = str(value)[:2000].replace("\x00", "")
+    text = str(value)[:2000].replace("\x00", "").encode(errors="replace").decode()
     return (text if name in WHOLE and text.isalnum() else mask_cards(text))[:500]
+
+
+def _facts(data: Mapping[str, Any], *, claimed: bool) -> dict[str, Any]:
+    """As much of it as one line may tell; what a browser claimed is no id that anybody needs."""
+    facts: dict[str, Any] = {}
+    for name, value in data.items():
+        more = {**facts, short(name)[:50]: short(value, "" if claimed else name)}
+        if len(json.dumps(more, ensure_ascii=False).encode()) > LONGEST:
+            break
+        facts = more
+    return facts
 
 
 class PaymentEventQuerySet(AppendOnlyQuerySet["PaymentEvent"]):
@@ -49,15 +65,15 @@ class PaymentEventQuerySet(AppendOnlyQuerySet["PaymentEvent"]):
         """Write one line, now. ``gateway`` and ``reference`` are for a claim that fits no payment."""
         self.create(
             payment=payment,
-            reference=payment.reference if payment else reference,
+            reference=payment.reference if payment else mask_cards(reference),
             organization_key=payment.organization_key if payment else "",
             organization_name=payment.organization_name if payment else "",
             gateway=payment.gateway if payment else gateway,
             kind=kind,
             from_status=source,
             to_status=to,
-            detail=mask_cards(detail)[:200],
-            data={name: short(value, name) for name, value in (data or {}).items()},
+            detail=short(detail)[:200],
+            data=_facts(data or {}, claimed=kind == PaymentEvent.Kind.CLAIM),
             actor=actor[:200],
             at=clock.now(),
         )

@@ -140,7 +140,7 @@ def _credit(row: Subscription, span: Activation) -> None:
 
 def _reopen(row: Subscription, span: Activation, now: datetime) -> list[Activation]:
     """What it took the place of is no credit any more; where that was spent elsewhere since, it is forgiven."""
-    reopened = list(Activation.objects.filter(replaced_by=span, ends_at__gt=now))
+    reopened = list(Activation.objects.using(span._state.db).filter(replaced_by=span, ends_at__gt=now))
     for other in reopened:
         row.credit_minor -= min(other.credited_minor, row.credit_minor)
         other.closed_at, other.credited_minor, other.replaced_by = None, 0, None

@@ -25,7 +25,7 @@ def went_back(payment: PaymentTransaction, source: PaymentState, now: datetime, 
     asked = refund_asked(payment) if source == S.REFUND_PENDING else 0
     payment.refunded_minor = payment.money_minor if whole else payment.refunded_minor + asked
     payment.save(update_fields=["refunded_minor", "updated_at"])
-    span = Activation.objects.using(using()).filter(payment=payment).first()
+    span = Activation.objects.using(using()).filter(payment=payment).select_related("payment").first()
     if span is not None and not whole:
         span.value_minor = max(span.value_minor - asked, span.credited_minor)
         span.save(update_fields=["value_minor"])

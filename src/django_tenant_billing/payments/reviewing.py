@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .. import clock
 from ..exceptions import NotInReview
-from ..models import PaymentTransaction
+from ..models import Activation, PaymentTransaction, Subscription
 from ..models.payments import new_purchase
 from ..verdicts import next_question
-from .door import Durable, S, locked, move
+from .door import Durable, S, locked, move, using
 
 MOST_DAYS = 3660
 
@@ -22,7 +22,8 @@ def apply_review(
     payment: PaymentTransaction, *, actor: str, reason: str, days: int | None = None
 ) -> PaymentTransaction:
     """Apply the money of a payment in review as if it had been paid without a doubt: for what was ordered, or for so
-    many ``days`` of the plan. What came is what counts as paid. A duplicate counts as a purchase of its own.
+    many ``days`` of the plan. What came is what counts as paid. Where another attempt of its purchase was
+    applied already, it counts as one of its own.
 
     Raises NotInReview, NotForSale, ValueError, InsideTransaction, Busy.
     """
@@ -38,7 +39,9 @@ def apply_review(
         problem = problem or UNSUITABLE.get(payment.detail, "")
         if problem:
             raise NotInReview(payment.reference, problem)
-        if payment.detail == "duplicate":
+        # After this lock no other attempt of the same purchase can be between this test and its activation.
+        Subscription.objects.lock(payment.organization_id, now)
+        if Activation.objects.using(using()).filter(purchase=payment.purchase).exists():
             payment.purchase = new_purchase()
         payment.paid_at, payment.next_check_at = now, next_question(payment, S.PAID, now)
         saved = ("purchase", "paid_at", "next_check_at")

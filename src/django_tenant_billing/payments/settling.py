@@ -19,6 +19,7 @@ from ..states import OPEN, SETTLED, SOFT_FAILED, UNANSWERED_RETRIES, PaymentStat
 from ..verdicts import judge, next_question, overdue
 from .access import went_back
 from .door import Durable, Kind, S, locked, log, move, order_of, payments, using
+from .suspecting import suspect_review
 
 logger = logging.getLogger("tenant_billing")
 
@@ -118,6 +119,7 @@ def _apply(payment: PaymentTransaction, proof: Proof, actor: str) -> PaymentTran
         if here != target and target in (S.REFUNDED, S.PARTIALLY_REFUNDED):
             went_back(payment, here, now, actor)
         if target == S.REVIEW:
+            suspect_review(payment)
             review = partial(signals.payment_needs_review.send_robust, sender=PaymentTransaction, payment=payment)
             transaction.on_commit(review, using=using(), robust=True)
     return payment

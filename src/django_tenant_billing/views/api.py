@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from .. import clock, payments, quotas
 from ..gateways.registry import gateway_aliases
 from ..models import UsageCounter
+from ..payments.throttling import may_initiate, may_verify
 from ..states import SETTLED, PaymentState
 from ..subscriptions import subscription_of, usage_of
 from .endpoints import BadBody, body_of, chosen, endpoint, refused, text_in
@@ -51,6 +52,7 @@ def init(request: HttpRequest, organization: Model, gateway: str) -> HttpRespons
     if gateway not in gateway_aliases():
         return _unknown_gateway(request, gateway)
     plan, term = chosen(body_of(request))
+    may_initiate(organization, request.user.pk)
     payment, checkout = payments.start(
         organization, plan, gateway, base_url=base_url(request), price=term, actor=actor_of(request)
     )
@@ -79,6 +81,7 @@ def verify(request: HttpRequest, organization: Model, gateway: str) -> HttpRespo
     payment = payments.find(gateway, text_in(body, name), organization)
     if payment is None:
         return refused(request, HTTPStatus.NOT_FOUND, "payment_not_found", _("There is no such payment."))
+    may_verify(payment)
     payment = payments.settle(payment, actor=actor_of(request))
     status, http_status, message = _told(PaymentState(payment.status))
     if status == "success" and begins_later(payment):

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 
 from .. import payments
-from ..exceptions import CallbackRejected, GatewayNotConfigured
+from ..exceptions import Busy, CallbackRejected, GatewayNotConfigured, SignatureRejected
 from ..gateways.base import Claim
 from ..gateways.registry import gateway_aliases, get_gateway
 from ..models import PaymentTransaction
+from ..payments.claims import claim_fits
+from ..payments.suspecting import suspect
+from ..payments.throttling import may_look_up
+from .clients import client_address
 from .pages import not_found
-from .shared import actor_of, non_atomic, result_url, see_other
+from .shared import actor_of, non_atomic, private, result_url, see_other
 
 logger = logging.getLogger("tenant_billing")
 
 
-@never_cache
+@private
 @csrf_exempt
 @login_not_required
 @non_atomic
@@ -39,11 +43,11 @@ def callback(request: HttpRequest, gateway: str, reference: str | None = None) -
     try:
         claim = get_gateway(gateway).read_callback(request)
     except CallbackRejected as error:
-        payments.record_rejected(gateway, reference or "", str(error), actor=actor_of(request))
+        _reject(request, gateway, reference, error)
         raise
     except GatewayNotConfigured as error:
         # Somebody may just have paid: the claim is kept, and the sweep asks when the settings are mended.
-        payments.record_rejected(gateway, reference or "", str(error), actor=actor_of(request))
+        _reject(request, gateway, reference, error)
         logger.error("%s", error)
         return see_other(reverse("tenant_billing:payments"))
     payment, fits = _ask(request, gateway, reference, claim)
@@ -52,7 +56,7 @@ def callback(request: HttpRequest, gateway: str, reference: str | None = None) -
     return see_other(result_url(payment) if fits else reverse("tenant_billing:payments"))
 
 
-@never_cache
+@private
 @csrf_exempt
 @login_not_required
 @non_atomic
@@ -68,7 +72,7 @@ def failure(request: HttpRequest, gateway: str, reference: str | None = None) ->
     try:
         claim = get_gateway(gateway).read_callback(request)
     except (CallbackRejected, GatewayNotConfigured) as error:
-        payments.record_rejected(gateway, reference or "", str(error), actor=actor_of(request))
+        _reject(request, gateway, reference, error)
     payment, fits = _ask(request, gateway, reference, claim)
     return see_other(result_url(payment) if payment and fits else reverse("tenant_billing:payments"))
 
@@ -76,8 +80,31 @@ def failure(request: HttpRequest, gateway: str, reference: str | None = None) ->
 def _ask(
     request: HttpRequest, gateway: str, reference: str | None, claim: Claim
 ) -> tuple[PaymentTransaction | None, bool]:
-    """Log the claim and ask the gateway about the payment it names: how that stands now, and whether the claim fits."""
+    """Log the claim and ask the gateway about the payment it names: how that stands now, and whether the claim fits.
+
+    Asked too often, or while somebody else holds the payment, nobody is asked here: the sweep does it soon.
+    """
     named = reference or claim.reference or ""
     payment = payments.find(gateway, named) if named else None
-    fits = payments.record_claim(gateway, claim, payment, actor=actor_of(request))
-    return payment and payments.settle(payment, actor="callback"), fits
+    try:
+        fits = payments.record_claim(gateway, claim, payment, actor=actor_of(request))
+    except Busy:
+        return payment, claim_fits(claim, payment)
+    if payment is None:
+        return None, fits
+    if not may_look_up(payment, client_address(request)):
+        suspect(payment, gateway, "burst")
+        return payment, fits
+    with suppress(Busy):
+        payment = payments.settle(payment, actor="callback")
+    return payment, fits
+
+
+def _reject(request: HttpRequest, gateway: str, reference: str | None, error: Exception) -> None:
+    payments.record_rejected(
+        gateway,
+        reference or "",
+        str(error),
+        actor=actor_of(request),
+        forged=isinstance(error, SignatureRejected),
+    )

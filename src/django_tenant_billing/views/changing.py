@@ -13,20 +13,31 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from .. import payments
-from ..exceptions import GatewayRejected, GatewayTimeout, GatewayUnavailable, NotForSale, NotPossible
+from ..exceptions import (
+    AlreadyPaid,
+    GatewayRejected,
+    GatewayTimeout,
+    GatewayUnavailable,
+    NotForSale,
+    NotPossible,
+    Throttled,
+    TooManyAttempts,
+)
 from ..gateways.registry import usable_gateways
 from ..models import Plan
 from ..models.quotes import Purchase
 from ..money import format_money
+from ..payments.throttling import may_initiate
 from ..refusals import admit
 from ..subscriptions import may_schedule, preview
 from .acts import ACTS
+from .endpoints import told
 from .pages import configured, overview_page, plans_page
-from .shared import actor_of, base_url, non_atomic, see_other
+from .shared import actor_of, base_url, come_again, non_atomic, private, result_url, see_other
 from .wallets import send_payer
 
 
-@never_cache
+@private
 @non_atomic
 @require_http_methods(["GET", "HEAD", "POST"])
 @configured
@@ -65,11 +76,17 @@ def _pay(request: HttpRequest, organization: Model) -> HttpResponse:
         text = _("Choose how you want to pay.")
         return _checkout_page(request, organization, plan, term, error=text, status=HTTPStatus.BAD_REQUEST)
     try:
+        may_initiate(organization, request.user.pk)
         payment, sent = payments.start(
             organization, plan, alias, base_url=base_url(request), price=term, actor=actor_of(request)
         )
     except NotForSale as error:
         return plans_page(request, organization, error=str(error), status=HTTPStatus.BAD_REQUEST)
+    except AlreadyPaid as error:
+        return see_other(result_url(error.payment))
+    except (Throttled, TooManyAttempts) as error:
+        many = HTTPStatus.TOO_MANY_REQUESTS
+        return come_again(_checkout_page(request, organization, plan, term, error=told(error), status=many), error)
     except GatewayTimeout:
         status, text = HTTPStatus.GATEWAY_TIMEOUT, _("%(gateway)s does not answer.")
     except (GatewayUnavailable, GatewayRejected):

@@ -17,7 +17,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from ..exceptions import (
+    AlreadyPaid,
     BillingError,
+    Busy,
     CatalogueMissing,
     GatewayNotConfigured,
     GatewayRejected,
@@ -25,8 +27,11 @@ from ..exceptions import (
     GatewayUnavailable,
     NotForSale,
     NotPossible,
+    Throttled,
+    TooManyAttempts,
 )
 from ..refusals import admit, has_bearer, refuse
+from .shared import come_again, payment_json
 
 P = ParamSpec("P")
 MAX_BODY = 10_000
@@ -66,7 +71,7 @@ def endpoint(
             try:
                 return view(request, organization, *args, **kwargs)
             except (BadBody, BillingError) as error:
-                return refused(request, *meaning(error))
+                return come_again(refused(request, *meaning(error), **_facts(error)), error)
 
         decorated: Any = never_cache(csrf_exempt(login_not_required(wrapped)))
         return decorated  # type: ignore[no-any-return]
@@ -81,6 +86,13 @@ def meaning(error: Exception) -> tuple[HTTPStatus, str, str]:
         return HTTPStatus.BAD_REQUEST, "not_for_sale", str(error)
     if isinstance(error, NotPossible):
         return HTTPStatus.CONFLICT, "not_possible", str(error)
+    if isinstance(error, AlreadyPaid):
+        return HTTPStatus.CONFLICT, "already_paid", _("You have paid for this already. Nothing more is due.")
+    if isinstance(error, Throttled | TooManyAttempts):
+        code = "throttled" if isinstance(error, Throttled) else "too_many_attempts"
+        return HTTPStatus.TOO_MANY_REQUESTS, code, told(error)
+    if isinstance(error, Busy):
+        return HTTPStatus.SERVICE_UNAVAILABLE, "busy", _("Somebody else is changing this. Try again in a few seconds.")
     if isinstance(error, GatewayTimeout):
         return HTTPStatus.GATEWAY_TIMEOUT, "gateway_timeout", _("The gateway does not answer. Try again in a minute.")
     if isinstance(error, GatewayUnavailable | GatewayRejected):
@@ -92,6 +104,17 @@ def meaning(error: Exception) -> tuple[HTTPStatus, str, str]:
     if isinstance(error, GatewayNotConfigured | CatalogueMissing):
         return HTTPStatus.SERVICE_UNAVAILABLE, "not_configured", str(error)
     raise error
+
+
+def told(error: Throttled | TooManyAttempts) -> str:
+    """Why there may be no further try now, in the reader's language."""
+    if isinstance(error, Throttled):
+        return _("Too many tries. Try again in %(seconds)d seconds.") % {"seconds": error.seconds}
+    return _("Too many of your payments are still open. Finish one of them, or try again in an hour.")
+
+
+def _facts(error: Exception) -> dict[str, Any]:
+    return {"payment": payment_json(error.payment)} if isinstance(error, AlreadyPaid) else {}
 
 
 def body_of(request: HttpRequest) -> dict[str, Any]:
@@ -126,5 +149,5 @@ def _csrf_problem(request: HttpRequest) -> str:
     return check.process_view(request, None, (), {}) or ""  # type: ignore[arg-type, return-value]
 
 
-def refused(request: HttpRequest, status: HTTPStatus, code: str, message: str) -> HttpResponse:
-    return refuse(request, status, code, message, json=True)
+def refused(request: HttpRequest, status: HTTPStatus, code: str, message: str, **extra: Any) -> HttpResponse:
+    return refuse(request, status, code, message, json=True, extra=extra)

@@ -11,13 +11,13 @@ from typing import Concatenate, ParamSpec
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import Model, Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from .. import clock, quotas
-from ..exceptions import CatalogueMissing, GatewayNotConfigured
+from ..exceptions import Busy, CatalogueMissing, GatewayNotConfigured
 from ..gateways.registry import usable_gateways
 from ..lifecycle import State
 from ..models import PaymentTransaction, Plan, PlanLimit, PlanPrice
@@ -26,7 +26,7 @@ from ..refusals import admit, refuse
 from ..states import OPEN, PaymentState
 from ..subscriptions import may_try, subscription_of
 from ..tokens import token_fits
-from .shared import begins_later, result_url
+from .shared import begins_later, come_again, private, result_url
 
 P = ParamSpec("P")
 logger = logging.getLogger("tenant_billing")
@@ -45,6 +45,9 @@ def configured(
             logger.error("%s", error)
             text = _("Billing is not set up on this site yet. Nothing was charged.")
             return refuse(request, HTTPStatus.SERVICE_UNAVAILABLE, "not_configured", text, json=False)
+        except Busy as error:
+            text = _("Somebody else is changing this right now. Nothing was changed. Try again in a few seconds.")
+            return come_again(refuse(request, HTTPStatus.SERVICE_UNAVAILABLE, "busy", text, json=False), error)
 
     return wrapped
 
@@ -83,14 +86,15 @@ def payment_list(request: HttpRequest) -> HttpResponseBase:
     return render(request, "tenant_billing/payments.html", context)
 
 
-@never_cache
+@private
 @login_not_required
 @require_safe
 def result(request: HttpRequest, reference: str, token: str) -> HttpResponse:
     """How one payment stands, for whoever has its token. Reads only; the sweep and the callback ask."""
-    payment = PaymentTransaction.objects.filter(reference=reference).first()
-    if payment is None or payment.reference != reference or not token_fits(payment.reference, token):
+    # The token first: whoever guesses learns nothing from the time that a look for the payment takes.
+    if not token_fits(reference, token):
         raise Http404
+    payment = get_object_or_404(PaymentTransaction, reference=reference)
     created = payment.status == PaymentState.CREATED
     gateway = usable_gateways().get(payment.gateway) if created else None
     by_hand = gateway if gateway is not None and gateway.by_hand else None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.views.decorators.cache import never_cache
 
 from .. import clock
 from ..conf import conf
-from ..exceptions import GatewayNotConfigured
+from ..exceptions import Busy, GatewayNotConfigured, Throttled, TooManyAttempts
 from ..models import Activation, PaymentTransaction, Subscription
 from ..money import to_major
 from ..tokens import result_path
@@ -26,6 +28,33 @@ def non_atomic(view: View) -> View:
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view
+
+
+def private(view: View) -> View:
+    """What it answers is kept by no cache, and its address, which may let somebody in, is told to no other site."""
+
+    @wraps(view)
+    def wrapped(*args: Any, **kwargs: Any) -> HttpResponseBase:
+        response: HttpResponseBase = view(*args, **kwargs)
+        response.headers["Referrer-Policy"] = "same-origin"
+        return response
+
+    decorated: Any = never_cache(wrapped)
+    return decorated  # type: ignore[no-any-return]
+
+
+Answer = TypeVar("Answer", bound=HttpResponseBase)
+
+TOO_MANY_SECONDS, BUSY_SECONDS = 3600, 5
+
+
+def come_again(response: Answer, error: Exception) -> Answer:
+    """The answer to this error, with the seconds after which trying again may help, where any do."""
+    if isinstance(error, Throttled):
+        response.headers["Retry-After"] = str(error.seconds)
+    elif isinstance(error, TooManyAttempts | Busy):
+        response.headers["Retry-After"] = str(BUSY_SECONDS if isinstance(error, Busy) else TOO_MANY_SECONDS)
+    return response
 
 
 def base_url(request: HttpRequest) -> str:

@@ -7,7 +7,12 @@ It shares no code with the adapters it serves, so that an error in one is not hi
     __main__.py        the command line
     server.py          the server: which address answers what
     handling.py        HTTP: reading a request, writing its answer
-    control.py         what tests and tours ask: act as the payer, tamper with an answer, order a fault
+    control.py         what tests and tours ask: act as the payer, tamper with an answer
+    console.py         the same for people, as a page
+    faults.py          what goes wrong: ordered, or drawn from a seed
+    spoiling.py        what a fault makes of an answer
+    returning.py       payers on their way back
+    journal.py         the requests so far
     payer.py           the payer at Khalti's page
     pages.py           what the payer sees
     khalti.py          Khalti's protocol, without HTTP

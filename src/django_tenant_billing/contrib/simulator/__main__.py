@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from .faults import Plan
 from .server import DEFAULT_KEYS, DEFAULT_MERCHANTS, Server
 
 
@@ -14,6 +15,13 @@ def _merchant(text: str) -> tuple[str, str]:
     if not code or not secret:
         raise argparse.ArgumentTypeError("write it as CODE:SECRET")
     return code, secret
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError("a share is a number from 0 to 1")
+    return share
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,8 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="CODE:SECRET",
         help="a merchant's product code and secret; repeat it for several (default: eSewa's public test merchant)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same ids (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the same seed gives the same ids and faults (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--faults", type=_share, default=0.0, metavar="SHARE", help="0.3 lets three in ten requests go wrong"
+    )
+    parser.add_argument(
+        "--returns", type=_share, default=0.0, metavar="SHARE", help="likewise for payers on their way back"
+    )
     options = parser.parse_args(arguments)
+    plan = Plan(options.seed, options.faults, options.returns)
     try:
         server = Server(
             options.host,
@@ -46,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keys=options.khalti_key or DEFAULT_KEYS,
             merchants=dict(options.esewa_merchant or DEFAULT_MERCHANTS),
             seed=options.seed,
+            plan=plan,
         )
     except (OSError, OverflowError, ValueError) as error:
         parser.error(f"cannot listen on {options.host}, port {options.port}: {error}")
@@ -57,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     print(f"Simulator ready at {server.url}", flush=True)
+    if plan.faults or plan.returns:
+        print(f"seed={plan.seed} plan={plan}", flush=True)
     with server:
         server.serve_forever(poll_interval=0.1)
     return 0

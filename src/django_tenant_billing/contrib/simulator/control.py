@@ -1,70 +1,49 @@
-"""What tests and tours ask of the simulator, in JSON: act as the payer, tamper with an answer, order a fault.
+"""What tests and tours ask of the simulator, in JSON: act as the payer, tamper with an answer, let things go wrong.
 
 POST /control/khalti/  {"pidx": "...", "action": "pay" | "cancel" | "pending" | "close_tab" | "expire"}
 POST /control/khalti/  {"pidx": "...", "set": {"total_amount": 500, "status": "Completed"}}
-POST /control/esewa/   {"transaction_uuid": "...", "action": ... | "ambiguous"} or "set", as above; where it is not of
-                       the first merchant, with its "product_code"
+POST /control/khalti/  {"pidx": "...", "refund": 500 | null}: as in the dashboard, a part in paisa or all
+POST /control/khalti/  {"knobs": {"fee": 300, "lifetime": 3600, "refunds": "mobile", "pending": 5, "not_found": 5}}
+POST /control/esewa/   {"transaction_uuid": "...", "action": ... | "ambiguous"}, "set" or "refund" (in rupees), as
+                       above; where it is not of the first merchant, with its "product_code"
 POST /control/esewa/   {"amounts": "text" | "number" | "commas"}
-POST /control/faults/  {"fault": {"mode": "down" | "silent" | "html" | "500", "times": 2}}
-GET  /control/ledger/, /control/esewa/ledger/
+POST /control/esewa/   {"knobs": {"session": 300, "not_found": 5, "ambiguous": 5}}
+POST /control/faults/  {"fault": {"mode": "down" | "silent" | ..., "times": 2, "seconds": 0.5}}: see faults.py
+POST /control/faults/  {"return": {"mode": "lost" | "doubled" | ..., "times": 1}}
+POST /control/plan/    {"seed": 7, "faults": 0.3, "returns": 0.3, "modes": ["500", "lost"], "ways": ["late"]}
+POST /control/returns/ {"release": true}: the browsers that were held back go, the last first
+GET  /control/         a page for people; POST for its buttons
+GET  /control/ledger/, /control/esewa/ledger/, /control/requests/
 """
 
-import threading
-from enum import StrEnum
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
 
 from . import esewa_payment
 from .esewa import Esewa
 from .khalti import Khalti
-from .khalti_payment import Act
-from .wire import Answer, RequestError, json_answer
+from .khalti_payment import Act, Decision
+from .returning import Returns
+from .wire import Answer, RequestError, bad_request, json_answer
 
 
-class Fault(StrEnum):
-    """How a request to a wallet's API can go wrong before the wallet has seen it."""
-
-    DOWN = "down"
-    SILENT = "silent"
-    HTML = "html"
-    SERVER_ERROR = "500"
-
-
-class Faults:
-    """The faults that are still to happen; safe to share between threads."""
-
-    def __init__(self) -> None:
-        self._mode = Fault.DOWN
-        self._times = 0
-        self._lock = threading.Lock()
-
-    def order(self, request: dict[str, object]) -> Answer:
-        """Let the next requests fail; a new order replaces what is left of the last one."""
-        match request.get("fault"):
-            case {"mode": str(mode), "times": int(times)} if mode in list(Fault) and times >= 0:
-                with self._lock:
-                    self._mode, self._times = Fault(mode), times
-                return json_answer({"fault": {"mode": mode, "times": times}})
-        raise _bad_request(f"Expected a fault: mode (one of {', '.join(Fault)}) and times (0 or more).")
-
-    def take(self) -> Fault | None:
-        """Return the fault this request meets, if any is left."""
-        with self._lock:
-            if self._times == 0:
-                return None
-            self._times -= 1
-            return self._mode
-
-
-def steer(khalti: Khalti, request: dict[str, object]) -> Answer:
-    """Act as the payer (409 once the payment is over), or make lookup lie and answer what it will say."""
+def steer(khalti: Khalti, returns: Returns, request: dict[str, object]) -> Answer:
+    """Act as the payer (409 once the payment is over) or the merchant, or make lookup lie."""
     match request:
         case {"pidx": str(pidx), "action": str(action), **rest} if action in list(Act) and not rest:
             decision = khalti.decide(pidx, Act(action))
-            body = {"status": decision.payment.status, "redirect_url": decision.redirect_url}
-            return json_answer(body, HTTPStatus.OK if decision.accepted else HTTPStatus.CONFLICT)
+            return decided(returns, "khalti", decision.payment.purchase_order_id, decision)
         case {"pidx": str(pidx), "set": dict(changes), **rest} if not rest:
             return json_answer(khalti.tamper(pidx, changes))
-    raise _bad_request(f"Expected a pidx and either an action ({', '.join(Act)}) or fields to set.")
+        case {"pidx": str(pidx), "refund": amount, **rest} if not rest:
+            payment = khalti.send_back(pidx, amount)
+            return json_answer({"status": payment.status, "refunded": payment.refunded})
+        case {"knobs": dict(changes), **rest} if not rest:
+            return _turned(khalti.turn, changes)
+    raise bad_request(
+        f"Expected a pidx and either an action ({', '.join(Act)}) or fields to set, or a refund; or knobs."
+    )
 
 
 def ledger(khalti: Khalti) -> Answer:
@@ -85,7 +64,7 @@ def ledger(khalti: Khalti) -> Answer:
     )
 
 
-def steer_esewa(esewa: Esewa, request: dict[str, object]) -> Answer:
+def steer_esewa(esewa: Esewa, returns: Returns, request: dict[str, object]) -> Answer:
     """As steer, for eSewa; or choose how amounts are written on the way back."""
     match request:
         case {"amounts": str(amounts), **rest} if amounts in list(esewa_payment.Amounts) and not rest:
@@ -93,10 +72,14 @@ def steer_esewa(esewa: Esewa, request: dict[str, object]) -> Answer:
             return json_answer({"amounts": amounts})
         case {"transaction_uuid": str(uuid), "action": str(action), **rest} if action in list(esewa_payment.Act):
             decision = esewa.decide(_esewa_payment(esewa, uuid, rest).booking, esewa_payment.Act(action))
-            body = {"status": decision.payment.status, "redirect_url": decision.redirect_url}
-            return json_answer(body, HTTPStatus.OK if decision.accepted else HTTPStatus.CONFLICT)
+            return decided(returns, "esewa", uuid, decision)
         case {"transaction_uuid": str(uuid), "set": dict(changes), **rest}:
             return json_answer(esewa.tamper(_esewa_payment(esewa, uuid, rest).booking, changes))
+        case {"transaction_uuid": str(uuid), "refund": amount, **rest}:
+            payment = esewa.send_back(_esewa_payment(esewa, uuid, rest).booking, amount)
+            return json_answer({"status": payment.status, "refunded": float(payment.refunded)})
+        case {"knobs": dict(changes), **rest} if not rest:
+            return _turned(esewa.turn, changes)
     raise _bad_esewa_request()
 
 
@@ -111,10 +94,29 @@ def esewa_ledger(esewa: Esewa) -> Answer:
                 "status": payment.status,
                 "ref_id": payment.ref_id,
                 "captured": payment.captured,
+                "refunded": float(payment.refunded),
             }
             for payment in esewa.ledger()
         ]
     )
+
+
+def decided(returns: Returns, wallet: str, reference: str, decision: Decision | esewa_payment.Decision) -> Answer:
+    """Say what came of an act, and where the browser goes now; `returns` where its way is not the usual one."""
+    body: dict[str, object] = {"status": decision.payment.status, "redirect_url": None}
+    if decision.returns:
+        way, urls = returns.send(wallet, reference, decision.way_back)
+        body["redirect_url"] = urls[0] if urls else None
+        body |= {"returns": way} if way else {}
+    return json_answer(body, HTTPStatus.OK if decision.accepted else HTTPStatus.CONFLICT)
+
+
+def _turned(turn: Callable[[Mapping[str, object]], object], changes: Mapping[str, object]) -> Answer:
+    try:
+        knobs = turn(changes)
+    except (TypeError, ValueError) as error:
+        raise bad_request(f"No such knob or value: {error}.") from error
+    return json_answer({"knobs": asdict(knobs)})  # type: ignore[call-overload]
 
 
 def _esewa_payment(esewa: Esewa, uuid: str, rest: dict[str, object]) -> esewa_payment.Payment:
@@ -126,10 +128,7 @@ def _esewa_payment(esewa: Esewa, uuid: str, rest: dict[str, object]) -> esewa_pa
 
 def _bad_esewa_request() -> RequestError:
     acts, amounts = ", ".join(esewa_payment.Act), ", ".join(esewa_payment.Amounts)
-    return _bad_request(
-        f"Expected a transaction_uuid and either an action ({acts}) or fields to set; or amounts ({amounts})."
+    return bad_request(
+        f"Expected a transaction_uuid and either an action ({acts}) or fields to set, or a refund; "
+        f"or amounts ({amounts}), or knobs."
     )
-
-
-def _bad_request(detail: str) -> RequestError:
-    return RequestError(HTTPStatus.BAD_REQUEST, {"detail": detail})

@@ -7,8 +7,9 @@ import hmac
 import random
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from http import HTTPStatus
@@ -24,10 +25,9 @@ from .esewa_payment import (
     Payment,
     Status,
     sign,
-    success_url,
 )
 from .validation import is_url
-from .wire import RequestError
+from .wire import RequestError, bad_request, is_seconds
 
 NEPAL_TIME = timezone(timedelta(hours=5, minutes=45))
 SESSION = timedelta(minutes=5)
@@ -57,6 +57,18 @@ UNAVAILABLE: dict[str, object] = {
 }
 
 
+@dataclass(frozen=True)
+class Knobs:
+    """What of eSewa can be set, each in seconds."""
+
+    session: float = SESSION.total_seconds()
+    """For which a payer may decide."""
+    not_found: float = 0
+    """After a payment, for which the status is NOT_FOUND."""
+    ambiguous: float = 0
+    """After a payment, for which the status is AMBIGUOUS."""
+
+
 class Esewa:
     """A ledger of payments for merchants, given as product codes with their secrets; safe to share between threads."""
 
@@ -69,7 +81,9 @@ class Esewa:
     ) -> None:
         self.merchants = dict(merchants)
         self.amounts = Amounts.TEXT
-        self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose; nothing here is secret
+        self.knobs = Knobs()
+        self._seed = seed
+        self._given: Counter[str] = Counter()
         self._now = now
         self._payments: dict[str, Payment] = {}
         self._bookings: dict[tuple[str, str], str] = {}
@@ -93,13 +107,14 @@ class Esewa:
                 message = "Duplicate transaction UUID."
                 raise RequestError(HTTPStatus.BAD_REQUEST, {"error_message": message, "code": 0})
             payment = Payment(
-                booking=self._new_id(20),
+                booking=self._new_id(20, f"booking/{code}/{uuid}"),
                 product_code=code,
                 transaction_uuid=uuid,
                 total_amount=Decimal(form["total_amount"]),
                 success_url=form["success_url"],
                 failure_url=form["failure_url"],
-                session_ends=self._now() + SESSION,
+                session_ends=self._now() + timedelta(seconds=self.knobs.session),
+                form_signature=form["signature"],
             )
             self._payments[payment.booking] = payment
             self._bookings[code, uuid] = payment.booking
@@ -144,13 +159,37 @@ class Esewa:
             if not payment.is_open:
                 return Decision(payment, accepted=False)
             status = OUTCOME[act]
-            ref_id = payment.ref_id or (self._new_id(7) if status in NUMBERED else None)
-            payment = replace(payment, status=status, ref_id=ref_id, waits=act == Act.PENDING or payment.waits)
+            ref_id = payment.ref_id or (self._new_id(7, f"ref/{booking}") if status in NUMBERED else None)
+            payment = replace(
+                payment,
+                status=status,
+                ref_id=ref_id,
+                waits=act == Act.PENDING or payment.waits,
+                decided_at=self._now() if status == Status.COMPLETE else None,
+            )
             self._payments[booking] = payment
-        if act == Act.PAY:
-            secret = self.merchants[payment.product_code]
-            return Decision(payment, accepted=True, redirect_url=success_url(payment, secret, self.amounts))
-        return Decision(payment, accepted=True, redirect_url=payment.failure_url if act in RETURNING else None)
+        secret = self.merchants[payment.product_code]
+        return Decision(payment, accepted=True, returns=act in RETURNING, secret=secret, amounts=self.amounts)
+
+    def send_back(self, booking: str, amount: object = None) -> Payment:
+        """Refund, all that is left or an amount in rupees, as the merchant does in the panel: there is no API."""
+        with self._lock:
+            payment = self.find(booking)
+            left = payment.total_amount - payment.refunded if payment.captured else Decimal(0)
+            asked = left if amount is None else _rupees(amount)
+            if not 0 < asked <= left:
+                raise bad_request("That much was not paid, or went back already.")
+            status = Status.FULL_REFUND if asked == left else Status.PARTIAL_REFUND
+            payment = self._payments[booking] = replace(payment, status=status, refunded=payment.refunded + asked)
+            return payment
+
+    def turn(self, changes: Mapping[str, object]) -> Knobs:
+        """Set some knobs; return all of them."""
+        knobs = replace(self.knobs, **changes)  # type: ignore[arg-type]
+        if not all(is_seconds(value) for value in (knobs.session, knobs.not_found, knobs.ambiguous)):
+            raise ValueError("an impossible value")
+        self.knobs = knobs
+        return knobs
 
     def tamper(self, booking: str, changes: Mapping[str, object]) -> dict[str, object]:
         """Make the status lie about a payment; return the body it will answer with."""
@@ -168,10 +207,20 @@ class Esewa:
         with self._lock:
             return [self.find(booking) for booking in self._payments]
 
-    def _new_id(self, length: int) -> str:
-        return "".join(self._random.choices(REF_LETTERS, k=length))
+    def _new_id(self, length: int, named: str) -> str:
+        """Return an id that is the same for the same seed, name and turn, whatever other threads ask for."""
+        self._given[named] += 1
+        draw = random.Random(f"{self._seed}/{named}/{self._given[named]}")  # noqa: S311 - nothing here is secret
+        return "".join(draw.choices(REF_LETTERS, k=length))
+
+    def _hesitates(self, payment: Payment, seconds: float) -> bool:
+        return payment.decided_at is not None and self._now() - payment.decided_at < timedelta(seconds=seconds)
 
     def _body(self, payment: Payment) -> dict[str, object]:
+        if self._hesitates(payment, self.knobs.not_found):
+            payment = replace(payment, status=Status.NOT_FOUND, ref_id=None)
+        elif self._hesitates(payment, self.knobs.ambiguous):
+            payment = replace(payment, status=Status.AMBIGUOUS)
         body: dict[str, object] = {
             "product_code": payment.product_code,
             "transaction_uuid": payment.transaction_uuid,
@@ -180,6 +229,10 @@ class Esewa:
             "ref_id": payment.ref_id,
         }
         return body | self._tampered.get(payment.booking, {})
+
+
+def _rupees(value: object) -> Decimal:
+    return Decimal(str(value)) if isinstance(value, int | float) and 0 < value < 10**12 else Decimal(0)
 
 
 def _is_whole(form: Mapping[str, str]) -> bool:

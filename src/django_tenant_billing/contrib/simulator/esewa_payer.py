@@ -6,6 +6,7 @@ from http import HTTPStatus
 from . import pages
 from .esewa import Esewa
 from .esewa_payment import PASSWORD, PAYERS, TOKEN, Act, Payment, Status, payer_error
+from .returning import Returns
 from .wire import Answer, RequestError, html_answer, redirect
 
 BUTTONS = {str(act): act for act in (Act.PAY, Act.CANCEL, Act.PENDING, Act.AMBIGUOUS, Act.CLOSE_TAB)}
@@ -15,6 +16,8 @@ OVER = {
     Status.COMPLETE: "This payment is complete",
     Status.CANCELED: "This payment was canceled",
     Status.NOT_FOUND: "This payment session is over",
+    Status.FULL_REFUND: "This payment was refunded",
+    Status.PARTIAL_REFUND: "A part of this payment was refunded",
 }
 
 
@@ -27,7 +30,7 @@ def show(esewa: Esewa, query: dict[str, str]) -> Answer:
     return html_answer(_pay(payment) if payment.is_open else _over(payment))
 
 
-def submit(esewa: Esewa, form: dict[str, str]) -> Answer:
+def submit(esewa: Esewa, returns: Returns, form: dict[str, str]) -> Answer:
     """Carry out a button: send the payer back to the merchant, except from a closed tab."""
     act = BUTTONS.get(form.get("action", ""))
     if act is None:
@@ -43,9 +46,10 @@ def submit(esewa: Esewa, form: dict[str, str]) -> Answer:
     decision = esewa.decide(payment.booking, act)
     if not decision.accepted:
         return html_answer(_over(decision.payment))
-    if decision.redirect_url is None:
+    if not decision.returns:
         return html_answer(_tab_closed(decision.payment))
-    return redirect(decision.redirect_url)
+    _way, urls = returns.send("esewa", decision.payment.transaction_uuid, decision.way_back)
+    return redirect(urls[0]) if urls else html_answer(pages.not_returned())
 
 
 def _pay(

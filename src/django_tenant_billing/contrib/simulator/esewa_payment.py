@@ -7,20 +7,24 @@ Source: developer.esewa.com.np/pages/Epay.
        |   |---- expire, time -----> NOT_FOUND
        |   '---- ambiguous --------> AMBIGUOUS (still open to every act; time does not end it)
        '-------- pending ----------> PENDING (likewise)
+
+    COMPLETE --- refund -----------> PARTIAL_REFUND ---- refund ---> FULL_REFUND (in the merchant's panel alone)
 """
 
 import base64
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
 
+from .faults import Way
+
 # The accounts of eSewa's test environment.
-PAYERS = tuple(f"980680000{digit}" for digit in range(1, 6))
+PAYERS = (*(f"980680000{digit}" for digit in range(1, 6)), *(f"971111111{digit}" for digit in range(1, 5)))
 PASSWORD = "Nepal@123"  # noqa: S105 - printed on eSewa's page
 TOKEN = "123456"  # noqa: S105 - printed on eSewa's page
 
@@ -36,6 +40,8 @@ class Status(StrEnum):
     AMBIGUOUS = "AMBIGUOUS"
     CANCELED = "CANCELED"
     NOT_FOUND = "NOT_FOUND"
+    FULL_REFUND = "FULL_REFUND"
+    PARTIAL_REFUND = "PARTIAL_REFUND"
 
 
 class Act(StrEnum):
@@ -58,6 +64,7 @@ class Amounts(StrEnum):
 
 
 OPEN = {Status.PENDING, Status.AMBIGUOUS}
+TAKEN = {Status.COMPLETE, Status.FULL_REFUND, Status.PARTIAL_REFUND}
 OUTCOME = {
     Act.PAY: Status.COMPLETE,
     Act.CANCEL: Status.CANCELED,
@@ -84,6 +91,9 @@ class Payment:
     waits: bool = False  # left pending: time no longer ends it
     status: Status = Status.PENDING
     ref_id: str | None = None
+    refunded: Decimal = Decimal(0)
+    decided_at: datetime | None = None
+    form_signature: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -93,7 +103,7 @@ class Payment:
     @property
     def captured(self) -> bool:
         """Tell whether money was taken from the payer."""
-        return self.status == Status.COMPLETE
+        return self.status in TAKEN
 
 
 @dataclass(frozen=True)
@@ -102,13 +112,36 @@ class Decision:
 
     payment: Payment
     accepted: bool
-    redirect_url: str | None = None
+    returns: bool = False
+    secret: str = ""
+    amounts: Amounts = Amounts.TEXT
+
+    @property
+    def redirect_url(self) -> str | None:
+        """Return where the browser goes, if it goes anywhere."""
+        return self.way_back(None) if self.returns else None
+
+    def way_back(self, way: Way | None) -> str:
+        """Return where the browser goes when this becomes of its way.
+
+        A forger brings the signature of the form, which was in plain sight, for a success; a meddler changes the amount
+        of what eSewa signed.
+        """
+        payment = self.payment
+        if way == Way.FORGED:
+            return forged_url(payment)
+        if payment.status == Status.COMPLETE:
+            return success_url(payment, self.secret, self.amounts, "1.0" if way == Way.TAMPERED else None)
+        if way in (Way.DATA, Way.TAMPERED):
+            told = replace(payment, success_url=payment.failure_url)
+            return success_url(told, self.secret, self.amounts, "1.0" if way == Way.TAMPERED else None)
+        return payment.failure_url
 
 
 def payer_error(payer: str, password: str, token: str) -> str | None:
     """Return why a payer is not let in, or None."""
     if payer not in PAYERS:
-        return f"Use a test eSewa ID from {PAYERS[0]} to {PAYERS[-1]}."
+        return f"Use a test eSewa ID from {PAYERS[0]} to {PAYERS[4]}."
     if password != PASSWORD:
         return f"Wrong password. The test password is {PASSWORD}."
     if token != TOKEN:
@@ -122,8 +155,11 @@ def sign(secret: str, names: str, values: Mapping[str, str]) -> str:
     return base64.b64encode(hmac.digest(secret.encode(), text.encode(), sha256)).decode()
 
 
-def success_url(payment: Payment, secret: str, amounts: Amounts) -> str:
-    """Return where a payer who paid goes: eSewa appends `?data=` to the literal URL, whatever it has already."""
+def success_url(payment: Payment, secret: str, amounts: Amounts, changed: str | None = None) -> str:
+    """Return where a payer who paid goes: eSewa appends `?data=` to the literal URL, whatever it has already.
+
+    With another amount, put in after eSewa signed, where one is given.
+    """
     amount = double(payment.total_amount, commas=amounts == Amounts.COMMAS)
     values = {
         "transaction_code": payment.ref_id or "",
@@ -134,10 +170,29 @@ def success_url(payment: Payment, secret: str, amounts: Amounts) -> str:
         "signed_field_names": RETURN_SIGNED,
     }
     values["signature"] = sign(secret, RETURN_SIGNED, values)
+    values["total_amount"] = changed or amount
     text = json.dumps(values, separators=(",", ":"))
     if amounts == Amounts.NUMBER:
         text = text.replace(f'"total_amount":"{amount}"', f'"total_amount":{amount}')
-    return f"{payment.success_url}?data={base64.b64encode(text.encode()).decode()}"
+    return _with_data(payment.success_url, text)
+
+
+def forged_url(payment: Payment) -> str:
+    """Return where a forger goes, with the form's own signature and the list of fields that it covers."""
+    values = {
+        "transaction_code": "0000000",
+        "status": "COMPLETE",
+        "total_amount": format(payment.total_amount, "f"),
+        "transaction_uuid": payment.transaction_uuid,
+        "product_code": payment.product_code,
+        "signed_field_names": FORM_SIGNED,
+        "signature": payment.form_signature,
+    }
+    return _with_data(payment.success_url, json.dumps(values, separators=(",", ":")))
+
+
+def _with_data(url: str, text: str) -> str:
+    return f"{url}?data={base64.b64encode(text.encode()).decode()}"
 
 
 def double(amount: Decimal, *, commas: bool = False) -> str:

@@ -1,14 +1,18 @@
 """One request over HTTP: reading it, finding who answers, writing the answer."""
 
 import contextlib
+import select
+import socket
+import struct
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .control import Fault
-from .wire import Answer, RequestError, html_answer, is_loopback, json_answer
+from .faults import AFTERWARDS, Failure, Fault
+from .spoiling import refusal, spoiled
+from .wire import Answer, RequestError, is_loopback, json_answer
 
 LONGEST_BODY = 64 * 1024
 LONGEST_DRAIN = 1024 * 1024
@@ -25,6 +29,7 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     routes: Routes
     """Which address answers what, by method."""
+    server: Any
     timeout = LONGEST_SILENCE
     server_version = "Simulator"
     sys_version = ""
@@ -54,6 +59,9 @@ class RequestHandler(BaseHTTPRequestHandler):
         return dict(parse_qsl(self.body.decode(errors="replace")))
 
     def _answer(self, method: str) -> None:
+        path = self.path.partition("?")[0]
+        asked = path != "/" and not path.startswith("/control/")
+        self.entry = self.server.journal.begin(method, path) if asked else {}
         try:
             answer = self._route(method)
         except RequestError as error:
@@ -93,19 +101,46 @@ class RequestHandler(BaseHTTPRequestHandler):
             raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"detail": "The body is larger than 64 KB."})
         return self.rfile.read(int(length))
 
-    def fail(self, fault: Fault) -> Answer | None:
-        """Go wrong as ordered."""
-        match fault:
-            case Fault.HTML:
-                return html_answer("<!doctype html><title>Maintenance</title><p>We will be back soon.")
-            case Fault.SERVER_ERROR:
-                return json_answer({"detail": "Internal server error."}, HTTPStatus.INTERNAL_SERVER_ERROR)
+    def meet(self, failure: Failure, work: Callable[[], Answer]) -> Answer | None:
+        """Go wrong, and answer with what is left of the answer; None where nothing is."""
+        match failure.mode:
+            case Fault.DOWN:
+                return None
             case Fault.SILENT:
-                self.connection.recv(1)  # returns when the client or the server hangs up, at the latest on time-out
-        return None
+                self._wait(LONGEST_SILENCE)
+                return None
+            case Fault.RESET:
+                self._reset()
+                return None
+        if failure.mode not in AFTERWARDS:
+            return refusal(failure)
+        try:
+            answer = work()
+        except RequestError as error:
+            answer = json_answer(error.body, error.status)
+        match failure.mode:
+            case Fault.LOST:
+                return None
+            case Fault.DELAY if self._wait(failure.seconds):
+                return None
+            case Fault.DRIP:
+                self._send(answer, pause=failure.seconds)
+                return None
+        return spoiled(failure, answer)
 
-    def _send(self, answer: Answer) -> None:
-        content = answer.body.encode()
+    def _wait(self, seconds: float) -> bool:
+        """Say nothing for so long; tell whether the client or the server hung up meanwhile."""
+        return bool(select.select([self.connection], [], [], seconds)[0])
+
+    def _reset(self) -> None:
+        """Hang up in the rudest way TCP has: closing without a farewell."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.rfile.close()
+        self.connection.close()
+
+    def _send(self, answer: Answer, *, pause: float = 0) -> None:
+        content = answer.body if isinstance(answer.body, bytes) else answer.body.encode()
+        self.entry["status"] = int(answer.status)
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(content)))
@@ -113,5 +148,13 @@ class RequestHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         if answer.location is not None:
             self.send_header("Location", answer.location)
+        for name, value in answer.headers:
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if not pause:
+            self.wfile.write(content)
+            return
+        for byte in content:
+            if self._wait(pause):
+                return
+            self.wfile.write(bytes([byte]))

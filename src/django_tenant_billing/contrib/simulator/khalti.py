@@ -6,20 +6,46 @@ Source: docs.khalti.com, Web Checkout (KPG-2).
 import random
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from enum import StrEnum
 from http import HTTPStatus
 
-from .khalti_payment import OUTCOME, PAYERS, RETURNING, Act, Decision, Payment, Status, return_url
+from .khalti_payment import OUTCOME, PAYERS, RETURNING, Act, Decision, Payment, Status
 from .validation import Fields
-from .wire import RequestError
+from .wire import RequestError, bad_request, is_seconds
 
 NEPAL_TIME = timezone(timedelta(hours=5, minutes=45))
 LIFETIME = timedelta(minutes=30)  # the sandbox's; production gives an hour
 
 ID_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 ID_LENGTH = 22
+
+
+class Refunding(StrEnum):
+    """How the refund API takes requests."""
+
+    OPEN = "open"
+    MOBILE = "mobile"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """What of Khalti can be set."""
+
+    fee: int = 0
+    """Paisa, of each payment."""
+    lifetime: int = int(LIFETIME.total_seconds())
+    """Seconds, of a link."""
+    refunds: str = Refunding.OPEN
+    """Demand a mobile number, as for payments by bank; or refuse them all."""
+    pending: float = 0
+    """Seconds after a payment for which lookup still says Pending."""
+    not_found: float = 0
+    """Seconds after a payment for which lookup does not find it."""
 
 
 class Khalti:
@@ -35,7 +61,9 @@ class Khalti:
     ) -> None:
         self._keys = frozenset(keys)
         self._payment_page = payment_page
-        self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose; nothing here is secret
+        self.knobs = Knobs()
+        self._seed = seed
+        self._given: Counter[str] = Counter()
         self._now = now
         self._payments: dict[str, Payment] = {}
         self._tampered: dict[str, dict[str, object]] = {}
@@ -61,14 +89,17 @@ class Khalti:
         fields.breakdown("amount_breakdown", amount)
         fields.refuse_errors()
         with self._lock:
-            pidx = self._new_id()
-            expires_at = self._now() + LIFETIME
-            self._payments[pidx] = Payment(key, pidx, way_back, order_id, order_name, amount, expires_at)
+            pidx = self._new_id(f"pidx/{key}/{order_id}")
+            lifetime = self.knobs.lifetime
+            expires_at = self._now() + timedelta(seconds=lifetime)
+            self._payments[pidx] = Payment(
+                key, pidx, way_back, order_id, order_name, amount, expires_at, fee=self.knobs.fee
+            )
         return {
             "pidx": pidx,
             "payment_url": f"{self._payment_page}?pidx={pidx}",
             "expires_at": expires_at.isoformat(),
-            "expires_in": int(LIFETIME.total_seconds()),
+            "expires_in": lifetime,
         }
 
     def lookup(self, key: str, request: Mapping[str, object]) -> tuple[int, dict[str, object]]:
@@ -78,7 +109,7 @@ class Khalti:
         fields.refuse_errors()
         with self._lock:
             payment = self.find(pidx)
-            if payment.key != key:
+            if payment.key != key or self._hesitates(payment, self.knobs.not_found):
                 raise _not_found()
             body = self._lookup_body(payment)
         # Khalti reports these two outcomes with an error code, though the body is an ordinary answer.
@@ -91,14 +122,45 @@ class Khalti:
             found = [one for one in self.ledger() if (one.key, one.transaction_id) == (key, transaction_id)]
             if not found:
                 raise _not_found()
-            payment = found[0]
-            left = payment.amount - payment.refunded
-            amount = request.get("amount", left)
-            if type(amount) is not int or not 0 < amount <= left:
-                raise RequestError(HTTPStatus.BAD_REQUEST, {"detail": "Cannot refund this transaction"})
-            status = Status.REFUNDED if amount == left else Status.PARTIALLY_REFUNDED
-            self._payments[payment.pidx] = replace(payment, status=status, refunded=payment.refunded + amount)
+            refunds = self.knobs.refunds
+            closed = refunds == Refunding.CLOSED or (refunds == Refunding.MOBILE and not request.get("mobile"))
+            if closed or not self._send_back(found[0], request.get("amount")):
+                raise bad_request("Cannot refund this transaction")
         return {"detail": "Transaction refund successful."}
+
+    def send_back(self, pidx: str, amount: object = None) -> Payment:
+        """Refund, all that is left or an amount in paisa, as the merchant does in the dashboard."""
+        with self._lock:
+            if not self._send_back(self.find(pidx), amount):
+                raise bad_request("That much was not paid, or went back already.")
+            return self.find(pidx)
+
+    def _send_back(self, payment: Payment, amount: object) -> bool:
+        left = payment.amount - payment.refunded if payment.captured else 0
+        amount = left if amount is None else amount
+        if type(amount) is not int or not 0 < amount <= left:
+            return False
+        status = Status.REFUNDED if amount == left else Status.PARTIALLY_REFUNDED
+        self._payments[payment.pidx] = replace(payment, status=status, refunded=payment.refunded + amount)
+        return True
+
+    def turn(self, changes: Mapping[str, object]) -> Knobs:
+        """Set some knobs; return all of them."""
+        knobs = replace(self.knobs, **changes)  # type: ignore[arg-type]
+        seconds = (knobs.lifetime, knobs.pending, knobs.not_found)
+        whole = type(knobs.fee) is type(knobs.lifetime) is int and knobs.fee >= 0
+        if knobs.refunds not in list(Refunding) or not whole or not all(map(is_seconds, seconds)):
+            raise ValueError("an impossible value")
+        self.knobs = knobs
+        return knobs
+
+    def order_of(self, name: str) -> str:
+        """Return the merchant's name for a payment, by its pidx or transaction; empty where there is none."""
+        with self._lock:
+            found = self._payments.get(name) or next(
+                (one for one in self._payments.values() if one.transaction_id == name), None
+            )
+        return found.purchase_order_id if found is not None else ""
 
     def find(self, pidx: str) -> Payment:
         """Return a payment as it stands now, or refuse with 404."""
@@ -119,9 +181,10 @@ class Khalti:
                 return Decision(payment, accepted=False)
             payment = replace(payment, status=OUTCOME[act])
             if payment.status == Status.COMPLETED:
-                payment = replace(payment, transaction_id=self._new_id(), payer=payer)
+                transaction_id = self._new_id(f"transaction/{pidx}")
+                payment = replace(payment, transaction_id=transaction_id, payer=payer, decided_at=self._now())
             self._payments[pidx] = payment
-        return Decision(payment, accepted=True, redirect_url=return_url(payment) if act in RETURNING else None)
+        return Decision(payment, accepted=True, returns=act in RETURNING)
 
     def tamper(self, pidx: str, changes: Mapping[str, object]) -> dict[str, object]:
         """Make lookup lie about a payment; return the body it will answer with."""
@@ -139,16 +202,24 @@ class Khalti:
         with self._lock:
             return [self.find(pidx) for pidx in self._payments]
 
-    def _new_id(self) -> str:
-        return "".join(self._random.choices(ID_LETTERS, k=ID_LENGTH))
+    def _new_id(self, named: str) -> str:
+        """Return an id that is the same for the same seed, name and turn, whatever other threads ask for."""
+        self._given[named] += 1
+        draw = random.Random(f"{self._seed}/{named}/{self._given[named]}")  # noqa: S311 - nothing here is secret
+        return "".join(draw.choices(ID_LETTERS, k=ID_LENGTH))
+
+    def _hesitates(self, payment: Payment, seconds: float) -> bool:
+        return payment.decided_at is not None and self._now() - payment.decided_at < timedelta(seconds=seconds)
 
     def _lookup_body(self, payment: Payment) -> dict[str, object]:
+        if self._hesitates(payment, self.knobs.pending):
+            payment = replace(payment, status=Status.PENDING, transaction_id=None)
         body: dict[str, object] = {
             "pidx": payment.pidx,
             "total_amount": payment.amount,
             "status": payment.status,
             "transaction_id": payment.transaction_id,
-            "fee": 0,
+            "fee": payment.fee,
             "refunded": payment.status == Status.REFUNDED,
         }
         return body | self._tampered.get(payment.pidx, {})

@@ -8,12 +8,16 @@ Source: docs.khalti.com, Web Checkout (KPG-2).
        '---------- pending ----------> Pending (still open to every act; time does not end it)
 
     Completed ---- refund -----------> Partially Refunded ---- refund ---> Refunded
+
+By the API or by the merchant in the dashboard.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from .faults import Way
 
 # The accounts of Khalti's sandbox.
 PAYERS = tuple(f"980000000{digit}" for digit in range(6))
@@ -69,6 +73,8 @@ class Payment:
     transaction_id: str | None = None
     payer: str = ""
     refunded: int = 0
+    fee: int = 0
+    decided_at: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -87,7 +93,16 @@ class Decision:
 
     payment: Payment
     accepted: bool
-    redirect_url: str | None = None
+    returns: bool = False
+
+    @property
+    def redirect_url(self) -> str | None:
+        """Return where the browser goes, if it goes anywhere."""
+        return self.way_back(None) if self.returns else None
+
+    def way_back(self, way: Way | None) -> str:
+        """Return where the browser goes when this becomes of its way."""
+        return return_url(self.payment, way)
 
 
 def payer_error(payer: str, mpin: str, otp: str) -> str | None:
@@ -101,8 +116,27 @@ def payer_error(payer: str, mpin: str, otp: str) -> str | None:
     return None
 
 
-def return_url(payment: Payment) -> str:
-    """Return where the payer's browser goes: the merchant's URL with KPG-2's unsigned parameters."""
+def return_url(payment: Payment, way: Way | None = None) -> str:
+    """Return where the payer's browser goes: the merchant's URL with KPG-2's unsigned parameters.
+
+    A forger claims to have paid; a meddler changes amount and order of what Khalti said; a naive gateway adds a second
+    question mark to a URL that has one.
+    """
+    if way == Way.FORGED:
+        payment = replace(
+            payment, status=Status.COMPLETED, transaction_id=payment.pidx[::-1], payer=payment.payer or PAYERS[0]
+        )
+    parameters = _parameters(payment)
+    if way == Way.TAMPERED:
+        parameters |= {"amount": "1000", "total_amount": "1000", "status": "Completed", "purchase_order_id": "T0"}
+    query = urlencode(parameters, quote_via=quote)
+    if way == Way.NAIVE:
+        return f"{payment.return_url}?{query}"
+    parts = urlsplit(payment.return_url)
+    return urlunsplit(parts._replace(query=f"{parts.query}&{query}" if parts.query else query))
+
+
+def _parameters(payment: Payment) -> dict[str, str]:
     amount = str(payment.amount)
     order = {
         "purchase_order_id": payment.purchase_order_id,
@@ -110,7 +144,7 @@ def return_url(payment: Payment) -> str:
     }
     transaction_id = payment.transaction_id
     if transaction_id is not None:
-        parameters = {
+        return {
             "pidx": payment.pidx,
             "txnId": transaction_id,
             "amount": amount,
@@ -121,17 +155,13 @@ def return_url(payment: Payment) -> str:
             **order,
             "transaction_id": transaction_id,
         }
-    else:
-        parameters = {
-            "pidx": payment.pidx,
-            "transaction_id": "",
-            "tidx": "",
-            "amount": amount,
-            "total_amount": amount,
-            "mobile": "",
-            "status": payment.status,
-            **order,
-        }
-    parts = urlsplit(payment.return_url)
-    query = urlencode(parameters, quote_via=quote)
-    return urlunsplit(parts._replace(query=f"{parts.query}&{query}" if parts.query else query))
+    return {
+        "pidx": payment.pidx,
+        "transaction_id": "",
+        "tidx": "",
+        "amount": amount,
+        "total_amount": amount,
+        "mobile": "",
+        "status": payment.status,
+        **order,
+    }

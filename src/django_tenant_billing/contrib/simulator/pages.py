@@ -35,6 +35,11 @@ button { width: 100%; min-height: 2.75rem; padding: .5rem 1rem; border: 1px soli
   background: transparent; color: var(--text); font: inherit; cursor: pointer; }
 button.pay { border-color: var(--brand); background: var(--brand); color: var(--on-brand); font-weight: 600; }
 input:focus-visible, button:focus-visible { outline: .1875rem solid var(--brand); outline-offset: .125rem; }
+h2 { margin: 1.5rem 0 .5rem; font-size: 1rem; }
+main:has(table) { max-width: 60rem; }
+table { width: 100%; border-collapse: collapse; font-size: .875rem; }
+th, td { padding: .375rem .5rem .375rem 0; border-bottom: 1px solid var(--edge); text-align: left; }
+.acts button { width: auto; min-height: 1.75rem; margin: 0 .125rem .25rem 0; padding: .125rem .5rem; }
 .choices { display: grid; gap: .375rem; margin: 1.5rem 0 0; padding: 1.25rem 0 0; border-top: 1px solid var(--edge); }
 .choices p { margin: 0 0 .625rem; color: var(--soft); font-size: .875rem; }
 .choices p:last-child { margin: 0; }
@@ -44,6 +49,8 @@ OVER = {
     Status.COMPLETED: "This payment is completed",
     Status.CANCELED: "This payment was canceled",
     Status.EXPIRED: "This payment link has expired",
+    Status.REFUNDED: "This payment was refunded",
+    Status.PARTIALLY_REFUNDED: "A part of this payment was refunded",
 }
 
 
@@ -53,6 +60,7 @@ def home(payments: int) -> str:
         "The simulator is running",
         "<p>Send your site's Khalti requests to <code>/api/v2/</code> at this address, its eSewa forms to "
         "<code>/api/epay/main/v2/form</code> and its questions to <code>/api/epay/transaction/status/</code>.</p>"
+        '<p>Steer it from <a href="/control/">the control page</a>.</p>'
         f"<p>Payments so far: {payments}. All of them, as JSON: "
         '<a href="/control/ledger/">Khalti</a>, <a href="/control/esewa/ledger/">eSewa</a>.</p>',
     )
@@ -91,6 +99,12 @@ def tab_closed(payment: Payment) -> str:
     """Stand for the tab that is no longer there."""
     text = "Paid. Think of this tab as closed: you were not sent back, and the merchant has to ask Khalti."
     return page("The tab is closed now", f"{summary(payment.purchase_order_name, payment.amount)}<p>{text}</p>")
+
+
+def not_returned() -> str:
+    """Stand for a browser that was lost on its way back, or is held up."""
+    text = "As ordered, you were not sent back. Where it is held up, let it go at "
+    return page("You did not return", f'<p>{text}<a href="/control/">the control page</a>.</p>')
 
 
 def unknown() -> str:

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from . import pages
 from .khalti import Khalti
 from .khalti_payment import Act, payer_error
+from .returning import Returns
 from .wire import Answer, RequestError, html_answer, redirect
 
 BUTTONS = {str(act): act for act in (Act.PAY, Act.CANCEL, Act.PENDING, Act.CLOSE_TAB)}
@@ -20,7 +21,7 @@ def show(khalti: Khalti, query: dict[str, str]) -> Answer:
     return html_answer(pages.pay(payment) if payment.is_open else pages.over(payment))
 
 
-def submit(khalti: Khalti, form: dict[str, str]) -> Answer:
+def submit(khalti: Khalti, returns: Returns, form: dict[str, str]) -> Answer:
     """Carry out a button: send the payer back to the merchant, except from a closed tab."""
     act = BUTTONS.get(form.get("action", ""))
     if act is None:
@@ -36,6 +37,7 @@ def submit(khalti: Khalti, form: dict[str, str]) -> Answer:
     decision = khalti.decide(payment.pidx, act, payer)
     if not decision.accepted:
         return html_answer(pages.over(decision.payment))
-    if decision.redirect_url is None:
+    if not decision.returns:
         return html_answer(pages.tab_closed(decision.payment))
-    return redirect(decision.redirect_url)
+    _way, urls = returns.send("khalti", decision.payment.purchase_order_id, decision.way_back)
+    return redirect(urls[0]) if urls else html_answer(pages.not_returned())

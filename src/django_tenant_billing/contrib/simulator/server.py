@@ -14,17 +14,21 @@ GET  /epay?bookingId=...         eSewa's payment page, and POST for its buttons
 import contextlib
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
 from typing import Any
 
-from . import control, esewa_payer, pages, payer
-from .control import Faults
+from . import console, control, esewa_payer, pages, payer
 from .esewa import UNAVAILABLE, Esewa
+from .faults import Faults, Plan
 from .handling import RequestHandler
-from .khalti import Khalti
-from .wire import Answer, html_answer, is_loopback, json_answer, read_object, redirect
+from .journal import Journal
+from .khalti import NEPAL_TIME, Khalti
+from .returning import Returns
+from .wire import Answer, RequestError, html_answer, is_loopback, json_answer, read_object, redirect
 
 DEFAULT_KEYS = ("simulated_secret_key",)
 DEFAULT_MERCHANTS = {"EPAYTEST": "8gBm/:&EnhH.1/q"}  # of eSewa's test environment: printed on its page
@@ -44,6 +48,8 @@ class Server(ThreadingHTTPServer):
         keys: Iterable[str] = DEFAULT_KEYS,
         merchants: Mapping[str, str] = DEFAULT_MERCHANTS,
         seed: int = 0,
+        plan: Plan | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(NEPAL_TIME),
     ) -> None:
         if not is_loopback(host):
             raise ValueError(f"The simulator listens on this machine only: use 127.0.0.1, not {host}.")
@@ -51,9 +57,11 @@ class Server(ThreadingHTTPServer):
         self._lock = threading.Lock()
         super().__init__((host, port), Handler)
         self.url = f"http://{self.socket.getsockname()[0]}:{self.server_port}/"
-        self.khalti = Khalti(keys=keys, payment_page=f"{self.url}khalti/pay/", seed=seed)
-        self.esewa = Esewa(merchants=merchants, seed=seed)
-        self.faults = Faults()
+        self.khalti = Khalti(keys=keys, payment_page=f"{self.url}khalti/pay/", seed=seed, now=now)
+        self.esewa = Esewa(merchants=merchants, seed=seed, now=now)
+        self.faults = Faults(plan or Plan(seed))
+        self.returns = Returns(self.faults)
+        self.journal = Journal(now)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection for server_close()."""
@@ -83,9 +91,11 @@ def running_server(
     keys: Iterable[str] = DEFAULT_KEYS,
     merchants: Mapping[str, str] = DEFAULT_MERCHANTS,
     seed: int = 0,
+    plan: Plan | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(NEPAL_TIME),
 ) -> Iterator[Server]:
-    """Serve from a thread of this process for as long as the block lasts."""
-    with Server(port=port, keys=keys, merchants=merchants, seed=seed) as server:
+    """Serve from a thread of this process for as long as the block lasts; ``now`` is the wallets' clock."""
+    with Server(port=port, keys=keys, merchants=merchants, seed=seed, plan=plan, now=now) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -106,25 +116,44 @@ class Handler(RequestHandler):
 
     def initiate(self) -> Answer | None:
         """Open a payment for the merchant whose key is sent."""
-        if fault := self.server.faults.take():
-            return self.fail(fault)
-        key = self.server.khalti.authenticate(self.headers["Authorization"])
-        return json_answer(self.server.khalti.initiate(key, read_object(self.body)))
+
+        def work() -> Answer:
+            key = self.server.khalti.authenticate(self.headers["Authorization"])
+            return json_answer(self.server.khalti.initiate(key, read_object(self.body)))
+
+        return self.api("khalti", "initiate", str(self.told().get("purchase_order_id", "")), work)
 
     def lookup(self) -> Answer | None:
         """Tell the merchant whose key is sent what became of a payment."""
-        if fault := self.server.faults.take():
-            return self.fail(fault)
-        key = self.server.khalti.authenticate(self.headers["Authorization"])
-        status, body = self.server.khalti.lookup(key, read_object(self.body))
-        return json_answer(body, status)
+
+        def work() -> Answer:
+            key = self.server.khalti.authenticate(self.headers["Authorization"])
+            status, body = self.server.khalti.lookup(key, read_object(self.body))
+            return json_answer(body, status)
+
+        return self.api("khalti", "lookup", self.server.khalti.order_of(str(self.told().get("pidx", ""))), work)
 
     def refund(self) -> Answer | None:
         """Send money back to whoever paid it."""
-        if fault := self.server.faults.take():
-            return self.fail(fault)
-        key = self.server.khalti.authenticate(self.headers["Authorization"])
-        return json_answer(self.server.khalti.refund(key, self.named, read_object(self.body)))
+
+        def work() -> Answer:
+            key = self.server.khalti.authenticate(self.headers["Authorization"])
+            return json_answer(self.server.khalti.refund(key, self.named, read_object(self.body)))
+
+        return self.api("khalti", "refund", self.server.khalti.order_of(self.named), work)
+
+    def told(self) -> dict[str, object]:
+        """Return the object in the body, if there is one."""
+        try:
+            return read_object(self.body)
+        except RequestError:
+            return {}
+
+    def api(self, wallet: str, call: str, reference: str, work: Callable[[], Answer]) -> Answer | None:
+        """Do what a site asked for, or go wrong as ordered and planned."""
+        failure = self.server.faults.take(wallet, call, reference)
+        self.entry.update(wallet=wallet, call=call, reference=reference, fault=failure and failure.mode)
+        return work() if failure is None else self.meet(failure, work)
 
     def payment_page(self) -> Answer:
         """Ask the payer to decide."""
@@ -132,7 +161,7 @@ class Handler(RequestHandler):
 
     def payment_form(self) -> Answer:
         """Take the payer's decision."""
-        return payer.submit(self.server.khalti, self.form())
+        return payer.submit(self.server.khalti, self.server.returns, self.form())
 
     def book(self) -> Answer:
         """Take the form that a merchant's page posts, and send the payer on to the payment page."""
@@ -144,9 +173,9 @@ class Handler(RequestHandler):
 
     def status(self) -> Answer | None:
         """Tell whoever names it what became of an eSewa payment."""
-        if fault := self.server.faults.take():
-            return self.fail(fault)
-        return json_answer(self.server.esewa.status(self.query()))
+        query = self.query()
+        reference = query.get("transaction_uuid", "")
+        return self.api("esewa", "status", reference, lambda: json_answer(self.server.esewa.status(query)))
 
     def esewa_page(self) -> Answer:
         """Ask the payer at eSewa to decide."""
@@ -154,23 +183,53 @@ class Handler(RequestHandler):
 
     def esewa_form(self) -> Answer:
         """Take the decision of the payer at eSewa."""
-        return esewa_payer.submit(self.server.esewa, self.form())
-
-    def steer_esewa(self) -> Answer:
-        """Act as the payer at eSewa, or tamper with its status."""
-        return control.steer_esewa(self.server.esewa, read_object(self.body))
+        return esewa_payer.submit(self.server.esewa, self.server.returns, self.form())
 
     def esewa_ledger(self) -> Answer:
         """List what really happened at eSewa."""
         return control.esewa_ledger(self.server.esewa)
 
+    def steer_esewa(self) -> Answer:
+        """Act as the payer at eSewa, or tamper with its status."""
+        return control.steer_esewa(self.server.esewa, self.server.returns, read_object(self.body))
+
     def steer(self) -> Answer:
         """Act as the payer, or tamper with lookup."""
-        return control.steer(self.server.khalti, read_object(self.body))
+        return control.steer(self.server.khalti, self.server.returns, read_object(self.body))
 
     def order_faults(self) -> Answer:
         """Let the next requests to the API fail."""
         return self.server.faults.order(read_object(self.body))
+
+    def plan(self) -> Answer:
+        """Draw faults from another plan."""
+        return self.server.faults.plan_anew(read_object(self.body))
+
+    def release(self) -> Answer:
+        """Let the browsers go that were held back."""
+        return self.server.returns.release(read_object(self.body))
+
+    def requests(self) -> Answer:
+        """List what was asked."""
+        return json_answer(self.server.journal.entries())
+
+    def console(self) -> Answer:
+        """Show a person how everything stands."""
+        server = self.server
+        return console.show(server.khalti, server.esewa, server.faults, server.returns, server.journal)
+
+    def console_form(self) -> Answer:
+        """Carry out a person's click."""
+        server = self.server
+        return console.submit(
+            self.form(),
+            {
+                "khalti": partial(control.steer, server.khalti, server.returns),
+                "esewa": partial(control.steer_esewa, server.esewa, server.returns),
+                "faults": server.faults.order,
+                "returns": server.returns.release,
+            },
+        )
 
     def ledger(self) -> Answer:
         """List what really happened."""
@@ -186,9 +245,13 @@ Handler.routes = {
     "/api/epay/main/v2/form": {"GET": Handler.no_form, "POST": Handler.book},
     "/api/epay/transaction/status/": {"GET": Handler.status},
     "/epay": {"GET": Handler.esewa_page, "POST": Handler.esewa_form},
+    "/control/": {"GET": Handler.console, "POST": Handler.console_form},
     "/control/khalti/": {"POST": Handler.steer},
     "/control/esewa/": {"POST": Handler.steer_esewa},
     "/control/esewa/ledger/": {"GET": Handler.esewa_ledger},
     "/control/faults/": {"POST": Handler.order_faults},
+    "/control/plan/": {"POST": Handler.plan},
+    "/control/returns/": {"POST": Handler.release},
+    "/control/requests/": {"GET": Handler.requests},
     "/control/ledger/": {"GET": Handler.ledger},
 }

@@ -12,9 +12,10 @@ class Answer:
     """One HTTP response, ready to send."""
 
     status: int
-    body: str
+    body: str | bytes
     content_type: str
     location: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class RequestError(Exception):
@@ -24,6 +25,11 @@ class RequestError(Exception):
         super().__init__(status, body)
         self.status = status
         self.body = body
+
+
+def bad_request(detail: str) -> RequestError:
+    """Refuse with the reason."""
+    return RequestError(HTTPStatus.BAD_REQUEST, {"detail": detail})
 
 
 def json_answer(value: object, status: int = HTTPStatus.OK) -> Answer:
@@ -51,6 +57,11 @@ def read_object(body: bytes) -> dict[str, object]:
         message = f"Invalid data. Expected a dictionary, but got {type(value).__name__}."
         raise RequestError(HTTPStatus.BAD_REQUEST, {"non_field_errors": [message]})
     return value
+
+
+def is_seconds(value: object) -> bool:
+    """Tell whether this is a time that can be waited for: up to thirty years."""
+    return type(value) in (int, float) and 0 <= value <= 10**9  # type: ignore[operator]
 
 
 def is_loopback(host: str) -> bool:

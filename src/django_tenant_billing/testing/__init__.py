@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 
 from django.db.models import Model
 
-from . import clock, quotas
-from .catalogue_reader import read_catalogue
-from .models import Subscription
-from .seeding import seed
+from .. import clock, quotas
+from ..catalogue_reader import read_catalogue
+from ..models import Subscription
+from ..seeding import seed
+from .contract import BrokenContract, GatewayContract
 
-__all__ = ["clock_moved", "seed_catalogue", "set_used", "subscribe"]
+__all__ = ["BrokenContract", "GatewayContract", "clock_moved", "seed_catalogue", "set_used", "subscribe"]
 
 clock_moved = clock.moved
 """``with clock_moved(timedelta(days=31)): ...`` moves the time that billing sees, in all threads."""
