@@ -16,7 +16,7 @@ from django_tenant_billing.contrib.simulator.server import Server, running_serve
 from django_tenant_billing.models import Feature, Plan, PlanLimit, PlanPrice, Subscription
 from django_tenant_billing.testing import seed_catalogue
 from tests.databases import mariadb, postgres
-from tests.folding import assert_log_folds_to_state
+from tests.folding import assert_no_violation
 from tests.sales import START
 from tests.testapp.models import Organization
 
@@ -68,7 +68,7 @@ def _a2_log_folds_to_state(request: pytest.FixtureRequest) -> Iterator[None]:
         request.getfixturevalue("transactional_db" if "transactional_db" in names else "db")
     yield
     if uses_database and request.node.get_closest_marker("breaks_the_log") is None:
-        assert_log_folds_to_state()
+        assert_no_violation()
 
 
 @pytest.fixture

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from django_tenant_billing.models import Activation, PaymentTransaction
-from django_tenant_billing.states import may_move
+from collections.abc import Collection
+
+from django_tenant_billing.auditing import IDS, Severity, payment_findings
+from django_tenant_billing.models import PaymentTransaction
+
+FOLD = ("I-1", "I-3", "I-16")
 
 
 def assert_log_folds_to_state(*of: PaymentTransaction) -> None:
@@ -11,16 +15,12 @@ def assert_log_folds_to_state(*of: PaymentTransaction) -> None:
 
     Of these payments; of all, where none is named.
     """
-    found = PaymentTransaction.objects.prefetch_related("events")
-    for payment in found.filter(pk__in=[one.pk for one in of]) if of else found:
-        status, was_paid = "", False
-        for event in payment.events.all():
-            if event.kind == "started":
-                status = event.to_status
-            elif event.kind == "moved":
-                assert event.from_status == status
-                assert may_move(event.from_status, event.to_status)
-                status = event.to_status
-                was_paid |= status == "paid"
-        assert status == payment.status
-        assert Activation.objects.filter(payment=payment).exists() == was_paid
+    assert_no_violation(FOLD, *of)
+
+
+def assert_no_violation(only: Collection[str] = IDS, *of: PaymentTransaction) -> None:
+    """No invariant of any payment is broken, as billing_verify sees it."""
+    of_these = {payment.reference for payment in of}
+    violations = [f for f in payment_findings("default", only) if f.severity is Severity.VIOLATION]
+    found = [str(violation) for violation in violations if not of or violation.subject in of_these]
+    assert found == [], found

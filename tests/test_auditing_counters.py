@@ -48,6 +48,7 @@ def unconstrained() -> Iterator[None]:
     """As a database whose CHECK constraints somebody dropped."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # no table is altered while a foreign key is to be tested
             cursor.execute("ALTER TABLE tenant_billing_usagecounter DROP CONSTRAINT tb_counter_used_not_negative")
             yield
         else:

@@ -52,6 +52,7 @@ def test_an_open_payment_that_nobody_asks_about_is_told_after_two_hours(
     assert finding.problem == f"it is initiated, and waits to be asked about since {due:%Y-%m-%d %H:%M} UTC"
 
 
+@pytest.mark.breaks_the_log
 def test_an_attempt_that_nobody_closes_is_told(organization: Organization, simulator: Server) -> None:
     payment = start(organization)
     created = payment.created_at

@@ -51,6 +51,7 @@ def test_batches_follow_each_other_until_the_limit_or_nothing_is_due(simulator: 
     assert sweep().asked == 0
 
 
+@pytest.mark.breaks_the_log
 def test_all_that_was_started_since_then_is_asked_about_due_or_not(simulator: Server, catalogue: None) -> None:
     old, fresh, canceled = several(3)
     PaymentTransaction.objects.filter(pk=old.pk).update(created_at=clock.now() - timedelta(days=40))
