@@ -611,6 +611,7 @@ def test_activate_plan_is_safe_to_call_any_number_of_times(simulator: Server, or
     assert Subscription.objects.get().period_end == end
 
 
+@pytest.mark.breaks_the_log
 def test_a_paid_payment_that_was_not_activated_is_when_it_is_asked_about(organization: Organization) -> None:
     payment = PaymentTransaction.objects.create(
         organization=organization, organization_key="1", reference="TB-PAID", purchase="p", gateway="khalti",

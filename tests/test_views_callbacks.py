@@ -166,6 +166,7 @@ def test_a_claim_that_fits_no_payment_is_a_404_and_is_logged(
     assert claims() == ["unknown_payment"]
 
 
+@pytest.mark.breaks_the_log
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("atomic_requests", [False, True])
 def test_a_claim_and_that_we_asked_are_logged_though_the_look_up_breaks(

@@ -208,6 +208,7 @@ def test_an_organization_sees_its_own_payments_only(
     assert "There are no payments yet." in text(browser.get("/billing/payments/"))
 
 
+@pytest.mark.breaks_the_log
 @pytest.mark.parametrize("status", ["refunded", "partially_refunded", "refund_pending"])
 def test_the_result_of_a_refunded_payment_says_so(
     browser: Client, organization: Organization, simulator: Server, status: str

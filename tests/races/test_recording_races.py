@@ -65,6 +65,7 @@ def naive_record(payment: PaymentTransaction, looked: Callable[[], object], _ind
     return 0
 
 
+@pytest.mark.breaks_the_log
 def test_the_naive_version_gives_it_eight_times(together: Together, runs: int) -> None:
     for run in range(runs):
         payment = awaited(f"run {run}")

@@ -63,6 +63,7 @@ def naive_refund(payment: PaymentTransaction, looked: Callable[[], object], _ind
     return 0
 
 
+@pytest.mark.breaks_the_log
 def test_the_naive_version_sends_it_several_times(wallet: str, together: Together, runs: int) -> None:
     for run in range(runs):
         payment = paid(wallet, f"run {run}")
