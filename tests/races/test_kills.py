@@ -95,6 +95,7 @@ def settle_in_two_commits(payment: PaymentTransaction) -> None:
     PaymentTransaction.objects.get(pk=payment.pk).activate_plan()
 
 
+@pytest.mark.breaks_the_log
 def test_k1_two_commits_lose_the_activation_when_killed_between_them(wallet: str) -> None:
     rehearsal = paid_at_the_wallet(wallet, "rehearsal")
     lost = 0

@@ -151,6 +151,7 @@ def test_p2_browser_sweep_and_admin_race_to_one_activation(wallet: str, together
     assert_log_folds_to_state()
 
 
+@pytest.mark.breaks_the_log
 def test_activating_at_once_gives_everybody_the_one_activation(together: Together, runs: int) -> None:
     for run in range(runs):
         organization = Organization.objects.create(name=f"run {run}")

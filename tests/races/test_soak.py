@@ -115,6 +115,7 @@ def planted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     ],
     indirect=["planted"],
 )
+@pytest.mark.breaks_the_log
 def test_g15_a_planted_bug_is_seen(
     planted: None, seen: str, catalogue: None, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
