@@ -29,7 +29,6 @@ BillingError
     ├── GatewayNotConfigured  (ImproperlyConfigured)    an alias or an option nobody set
     ├── GatewayUnavailable                              no usable answer: unknown, never "failed"
     │   ├── GatewayTimeout                              the total deadline passed
-    │   ├── GatewayPaused                               it failed to answer too often, and is not asked for a minute
     │   └── GatewayRefusesUs                            it refuses our key: nobody asks until a person mends that
     ├── GatewayRejected                                 the gateway refused our request, with its reasons
     └── CallbackRejected      (SuspiciousOperation: 400)  a claim that cannot be read
@@ -260,16 +259,6 @@ class GatewayUnavailable(GatewayError):
 
 class GatewayTimeout(GatewayUnavailable):
     """The total deadline passed before the whole answer was there."""
-
-
-class GatewayPaused(GatewayUnavailable):
-    """It failed to answer several times in a row, and is asked once a minute only."""
-
-    def __init__(self, gateway: str) -> None:
-        super().__init__(
-            f"Gateway {gateway!r} is not asked now: it failed to answer too often, or refused our key. "
-            f"To ask it all the same: manage.py reconcile_payments --resume {gateway}"
-        )
 
 
 class GatewayRefusesUs(GatewayUnavailable):

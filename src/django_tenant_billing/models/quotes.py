@@ -17,6 +17,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from django.db import router
+
 from ..catalogue import FeatureKind
 from ..conf import conf
 from ..exceptions import NotForSale
@@ -132,7 +134,9 @@ def price_of(plan: str, price: PlanPrice | str | None = None) -> PlanPrice:
 
 def is_sold(terms: Terms) -> bool:
     """Could anybody buy this now, for as much or for less?"""
-    prices = PlanPrice.objects.filter(plan=terms.plan, plan__is_active=True, currency=terms.currency)
+    prices = PlanPrice.objects.using(router.db_for_write(PlanPrice)).filter(
+        plan=terms.plan, plan__is_active=True, currency=terms.currency
+    )
     return prices.filter(
         interval=terms.interval.value, interval_count=terms.intervals, amount_minor__lte=terms.price_minor
     ).exists()
