@@ -156,6 +156,11 @@ def test_i6_another_amount_that_somebody_reviewed_is_right(opened: PaymentTransa
     assert (payment.status, payment.received_minor, found()) == ("paid", 195_000, [])
 
 
+def test_i6_what_costs_more_than_came_is_found(paid: PaymentTransaction) -> None:
+    Activation.objects.update(price_minor=3_900_000)
+    assert found() == [("I-6", "390000 paisa came, and it gave what costs 3900000")]
+
+
 def test_i6_another_plan_than_was_paid_for_is_found(paid: PaymentTransaction) -> None:
     Activation.objects.update(plan="BASIC", currency="USD")
     assert found() == [("I-6", "it is for PRO in NPR, and gave BASIC in USD")]
@@ -263,6 +268,15 @@ def test_i19_money_without_a_proof_is_found(paid: PaymentTransaction) -> None:
     assert found() == []  # a person recorded it, with a reason
     rewrite(paid, "data", "{}", "moved", "paid")
     assert found() == [("I-19", "it was paid with neither a proof nor a person's reason")]
+
+
+def test_i19_a_review_that_nobody_decided_is_found(opened: PaymentTransaction, simulator: Server) -> None:
+    pay(simulator, opened)
+    tamper(simulator, opened, total_amount=1)
+    payment = payments.dismiss_review(payments.settle(opened), actor="anna", reason="went back")
+    assert found() == []
+    rewrite(payment, "data", "{}", "moved", "dismissed")
+    assert found() == [("I-19", "nothing in its log says who made it dismissed in the review, and why")]
 
 
 def test_i19_an_end_that_nobody_answers_for_is_found(opened: PaymentTransaction, simulator: Server) -> None:

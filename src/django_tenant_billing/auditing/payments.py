@@ -66,6 +66,8 @@ def bound(case: Case) -> Iterator[str]:
     reviewed = any(to == S.REVIEW for _source, to in case.story.steps)
     if payment.status in SETTLED and not reviewed and payment.money_minor != payment.amount_minor:
         yield f"{payment.money_minor} paisa came for {payment.amount_minor}, and nobody reviewed it"
+    elif given is not None and given.price_minor != payment.money_minor + payment.credit_minor:
+        yield f"{payment.money_minor} paisa came, and it gave what costs {given.price_minor}"
     if given is not None and (given.plan, given.currency) != (payment.plan_id, payment.currency):
         yield f"it is for {payment.plan_id} in {payment.currency}, and gave {given.plan} in {given.currency}"
 
@@ -118,6 +120,8 @@ def explained(case: Case) -> Iterator[str]:
         elif line.kind == Kind.MOVED:
             if line.to == S.PAID and not proved and not (line.actor and line.data.get("reason")):
                 yield "it was paid with neither a proof nor a person's reason"
+            elif line.source == S.REVIEW and not (line.actor and line.data.get("reason")):
+                yield f"nothing in its log says who made it {line.to} in the review, and why"
             elif line.to in ENDS and not (line.actor or line.data or answered):
                 yield f"nothing in its log says who or what made it {line.to}"
             answered = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from django.db import models
@@ -23,10 +24,11 @@ class AppendOnlyQuerySet(models.QuerySet[Row]):
     def bulk_update(self, *args: Any, **kwargs: Any) -> int:
         raise AppendOnly
 
-    def bulk_create(self, *args: Any, **kwargs: Any) -> list[Row]:
-        if kwargs.get("update_conflicts"):
+    def bulk_create(self, objs: Iterable[Row], batch_size: int | None = None, *args: Any, **kwargs: Any) -> list[Row]:
+        # What an upsert is asked for by may come by position too.
+        if kwargs.get("update_conflicts") or any(args[1:]):
             raise AppendOnly
-        return super().bulk_create(*args, **kwargs)
+        return super().bulk_create(objs, batch_size, *args, **kwargs)
 
 
 class AppendOnlyModel(models.Model):
