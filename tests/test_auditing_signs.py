@@ -33,6 +33,8 @@ def test_money_that_waits_for_a_person_is_told(organization: Organization, simul
         f"manage.py billing_verify --payment {payment.reference}"
     ]
     assert found(only=("clock",)) == []
+    (book,) = books("default").values()
+    assert (book.came, book.in_review) == (389_900, 389_900)
     payments.dismiss_review(payment, actor="anna", reason="sent back by hand")
     (book,) = books("default").values()
     assert (book.came, book.applied, book.in_review, book.dismissed, book.refunded) == (389_900, 0, 0, 389_900, 0)

@@ -21,6 +21,7 @@ from django_tenant_billing.gateways.base import (
     Proof,
     masked,
     single_parameters,
+    text_option,
 )
 
 ORDER = Order(
@@ -156,3 +157,9 @@ def test_a_payers_number_keeps_its_last_digits_only(number: str, shown: str) -> 
 
 def test_how_many_digits_are_kept_can_be_said() -> None:
     assert masked("9800000904", shown=2) == "********04"
+
+
+def test_an_option_is_a_text_or_nothing_and_an_error_shows_only_its_type() -> None:
+    assert (text_option("secret_key", "k"), text_option("secret_key", None)) == ("k", "")
+    with pytest.raises(TypeError, match="^secret_key must be a text, and it is of type bytes$"):
+        text_option("secret_key", b"hidden")
