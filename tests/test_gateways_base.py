@@ -161,5 +161,5 @@ def test_how_many_digits_are_kept_can_be_said() -> None:
 
 def test_an_option_is_a_text_or_nothing_and_an_error_shows_only_its_type() -> None:
     assert (text_option("secret_key", "k"), text_option("secret_key", None)) == ("k", "")
-    with pytest.raises(TypeError, match="^secret_key must be a text, and it is of type bytes$"):
+    with pytest.raises(TypeError, match=r"^secret_key must be a text, and it is of type bytes$"):
         text_option("secret_key", b"hidden")
