@@ -58,7 +58,7 @@ def stranger(demo: Demo, chromium: Browser) -> Iterator[Stranger]:
     def keep(response: Response) -> None:
         if response.url.startswith(demo.url) and response.request.resource_type == "document" and response.ok:
             policy = response.headers["content-security-policy"]
-            assert "default-src 'self'" in policy
+            assert policy == f"default-src 'self'; form-action 'self' {demo.simulator_url.rstrip('/')}"
 
     page.on("response", keep)
     page.goto(f"{demo.url}/login/")
