@@ -143,7 +143,7 @@ def test_a_connection_that_breaks_at_the_beginning_leaves_no_open_transaction(pa
     def broken(execute: object, sql: str, *_rest: object) -> None:
         raise OperationalError(f"gone while {sql[:17]}")
 
-    with connection.execute_wrapper(broken), pytest.raises(OperationalError, match="set_config"), door.Durable("test"):
-        pass
+    with connection.execute_wrapper(broken), pytest.raises(OperationalError, match="set_config"):
+        door.Durable("test").__enter__()
     assert not connection.in_atomic_block
     assert payments.settle(payment).status == "paid"
