@@ -272,6 +272,14 @@ def test_the_sweep_leaves_a_payment_alone_that_moved_on_meanwhile(organization: 
     PaymentEvent.objects.append(payment, PaymentEvent.Kind.MOVED, source="created", to="failed")
 
 
+def test_the_price_that_a_payer_by_hand_was_told_holds_until_the_money_came(organization: Organization) -> None:
+    payment = begin(organization)
+    PlanPrice.objects.filter(plan="PRO").update(amount_minor=450_000)
+    with clock.moved(timedelta(days=2)):
+        assert came(payment).status == "paid"
+    assert Activation.objects.get().value_minor == 390_000
+
+
 def test_what_was_paid_by_hand_is_sent_back_by_hand_with_name_and_reason(organization: Organization) -> None:
     payment = came(begin(organization))
     back = payments.refund(payment, actor="anna", reason="paid twice")

@@ -161,7 +161,9 @@ def problem_of(payment: PaymentTransaction, proof: Proof, now: datetime) -> str:
         offered = quote(subscription, payment.terms, payment.created_at)
     except NotForSale:
         return "not_for_sale"
-    late = payment.status in SOFT_FAILED or now - (payment.initiated_at or payment.created_at) > PRICE_HOLDS_FOR
+    # Of what is paid by hand (still ``created``) a person decides by recording it: the price that was told holds.
+    old = payment.status != S.CREATED and now - (payment.initiated_at or payment.created_at) > PRICE_HOLDS_FOR
+    late = old or payment.status in SOFT_FAILED
     if late and not is_sold(payment.terms):
         return "price_gone"
     return "credit_gone" if payment.credit_minor > offered.credit_minor else ""
