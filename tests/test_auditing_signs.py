@@ -91,7 +91,7 @@ def test_a_gateway_that_is_not_asked_is_told_with_the_command_that_resumes(organ
     Breaker.objects.unanswered("esewa", now)
     Breaker.objects.halt("khalti", "It refuses our key.")
     assert found() == [
-        "breakers gateway esewa: it did not answer 5 times in a row. manage.py reconcile_payments --resume esewa",
+        "breakers gateway esewa: 5 questions in a row found no answer. manage.py reconcile_payments --resume esewa",
         "breakers gateway khalti: It refuses our key. manage.py reconcile_payments --resume khalti",
     ]
 

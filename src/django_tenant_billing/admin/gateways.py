@@ -35,8 +35,7 @@ class WatchesGateways:
     """Above the list stands a warning for each gateway that is not asked."""
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        for breaker in Breaker.objects.exclude(opened_at=None, halted=""):
+        for breaker in Breaker.objects.closed_to_us():
             text = _("Gateway %(gateway)s is not asked but by a probe: %(why)s. See Breakers.")
-            why = breaker.halted or _("%(number)d questions in a row found no answer") % {"number": breaker.failures}
-            messages.warning(request, text % {"gateway": breaker.gateway, "why": why.rstrip(".")})
+            messages.warning(request, text % {"gateway": breaker.gateway, "why": breaker.why})
         return super().changelist_view(request, extra_context)  # type: ignore[misc]

@@ -54,7 +54,7 @@ def _unasked(using: str, now: datetime) -> Sign:
         yield (
             payment.reference,
             f"it is {payment.status}, and waits to be asked about since {since:%Y-%m-%d %H:%M} UTC",
-            (RECONCILE),
+            RECONCILE,
         )
 
 
@@ -73,9 +73,8 @@ def _heartbeats(using: str, now: datetime) -> Sign:
 
 def _breakers(using: str, _now: datetime) -> Sign:
     """Gateways that are not asked."""
-    for breaker in Breaker.objects.using(using).exclude(opened_at=None, halted=""):
-        problem = breaker.halted.rstrip(".") or f"it did not answer {breaker.failures} times in a row"
-        yield f"gateway {breaker.gateway}", problem, f"{RECONCILE} --resume {breaker.gateway}"
+    for breaker in Breaker.objects.closed_to_us(using):
+        yield f"gateway {breaker.gateway}", breaker.why, f"{RECONCILE} --resume {breaker.gateway}"
 
 
 def _clock(using: str, now: datetime) -> Sign:

@@ -12,6 +12,12 @@ from ..exceptions import AppendOnly
 Row = TypeVar("Row", bound=models.Model)
 
 
+def reasoned(actor: str, reason: str, question: str) -> None:
+    """What a person does is written down with who and why, or not done. Raises ValueError, which asks ``question``."""
+    if not reason.strip() or not actor.strip():
+        raise ValueError(f"This needs a reason and an actor: {question}")
+
+
 class AppendOnlyQuerySet(models.QuerySet[Row]):
     """Reads and inserts; a row is never changed."""
 

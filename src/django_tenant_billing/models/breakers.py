@@ -18,9 +18,13 @@ PROBE_EVERY = timedelta(seconds=60)
 
 
 class BreakerManager(models.Manager["Breaker"]):
+    def closed_to_us(self, using: str | None = None) -> QuerySet[Breaker]:
+        """Those of gateways that nobody asks but a probe."""
+        return self.using(using).exclude(opened_at=None, halted="")
+
     def holds(self, gateway: str) -> bool:
         """Is nobody but a probe let through to this gateway?"""
-        return self._of(gateway).exclude(opened_at=None, halted="").exists()
+        return self.closed_to_us(router.db_for_write(Breaker)).filter(gateway=gateway).exists()
 
     def may_ask(self, gateway: str, now: datetime) -> bool:
         """May somebody ask this gateway now? While the breaker is open one worker in each minute may: the probe."""
@@ -77,3 +81,9 @@ class Breaker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.gateway} - {self.halted or self.failures}"
+
+    @property
+    def why(self) -> str:
+        """Why nobody asks, as a part of a sentence."""
+        told = _("%(number)d questions in a row found no answer") % {"number": self.failures}
+        return self.halted.rstrip(".") or str(told)

@@ -10,11 +10,14 @@ from ..exceptions import NotRecordable
 from ..gateways.base import Outcome, Proof, is_id
 from ..gateways.registry import get_gateway
 from ..models import PaymentTransaction, PlanPrice
-from ..models.quotes import plan_for_sale
+from ..models.append_only import reasoned
+from ..models.quotes import plan_for_sale, price_of
 from ..money import format_money
 from ..verdicts import problem_of
 from .door import Durable, Kind, S, locked, log, move, using
 from .starting import attempt
+
+QUESTION = "who has seen the money, and where?"
 
 PROBLEMS = {
     "organization_gone": "its organization was deleted; send the money back",
@@ -34,7 +37,7 @@ def record(
     ``amount_minor`` is what came, in paisa; ``number`` that of the bank's slip or the receipt, used once per gateway.
     Raises NotRecordable, NotForSale, GatewayNotConfigured, ValueError, InsideTransaction; nothing is changed then.
     """
-    _reasoned(actor, reason)
+    reasoned(actor, reason, QUESTION)
     with Durable("record"):
         payment = locked(payment)
         _apply(payment, amount_minor, number.strip(), actor, reason.strip())
@@ -53,10 +56,10 @@ def record_new(
     reason: str,
 ) -> PaymentTransaction:
     """Record money that came without an attempt, for what the organization has to pay for ``plan`` now; as record."""
-    _reasoned(actor, reason)
-    asked = get_gateway(gateway)
+    reasoned(actor, reason, QUESTION)
+    asked, sold = get_gateway(gateway), price_of(plan, price)
     with Durable("record_new"):
-        payment = attempt(organization, plan, gateway, asked, price=price, actor=actor, now=clock.now())
+        payment = attempt(organization, sold, gateway, asked, actor=actor, now=clock.now())
         _apply(payment, amount_minor, number.strip(), actor, reason.strip())
     return payment
 
@@ -97,8 +100,3 @@ def _apply(payment: PaymentTransaction, amount_minor: int, number: str, actor: s
     saved = ("paid_at", "received_minor", "next_check_at")
     move(payment, S.PAID, actor=actor, data={"reason": reason}, save=saved)
     payment.activate_plan()
-
-
-def _reasoned(actor: str, reason: str) -> None:
-    if not reason.strip() or not actor.strip():
-        raise ValueError("This needs a reason and an actor: who has seen the money, and where?")

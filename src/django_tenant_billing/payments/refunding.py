@@ -7,6 +7,7 @@ from ..exceptions import GatewayRejected, GatewayUnavailable, NotRefundable
 from ..gateways.base import Gateway
 from ..gateways.registry import get_gateway
 from ..models import PaymentTransaction
+from ..models.append_only import reasoned
 from ..verdicts import refund_of
 from .access import went_back
 from .door import Durable, S, locked, move, order_of
@@ -22,8 +23,7 @@ def refund(
     it back itself, and its word is the proof. All of it takes back what it gave; a part takes back nothing. Raises
     NotRefundable, ValueError, GatewayRejected (nothing went back), InsideTransaction.
     """
-    if not reason.strip() or not actor.strip():
-        raise ValueError("This needs a reason and an actor: who sends the money back, and why?")
+    reasoned(actor, reason, "who sends the money back, and why?")
     gateway = get_gateway(payment.gateway)
     with Durable("refund"):
         payment = locked(payment)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from .. import clock
 from ..exceptions import NotInReview
 from ..models import Activation, PaymentTransaction, Subscription
+from ..models.append_only import reasoned
 from ..models.payments import new_purchase
 from ..verdicts import next_question
 from .door import Durable, S, locked, move, using
 
 MOST_DAYS = 3660
+QUESTION = "who decides about this payment, and why?"
 
 UNSUITABLE = {
     "refunded_before_activation": "its money went back already; dismiss it",
@@ -27,7 +29,7 @@ def apply_review(
 
     Raises NotInReview, NotForSale, ValueError, InsideTransaction, Busy.
     """
-    _reasoned(actor, reason)
+    reasoned(actor, reason, QUESTION)
     if days is not None and not 0 < days <= MOST_DAYS:
         raise ValueError(f"Apply it for 1 to {MOST_DAYS} days, not for {days}.")
     now = clock.now()
@@ -53,15 +55,10 @@ def apply_review(
 
 def dismiss_review(payment: PaymentTransaction, *, actor: str, reason: str) -> PaymentTransaction:
     """Close a review without applying anything. Raises NotInReview, ValueError, InsideTransaction."""
-    _reasoned(actor, reason)
+    reasoned(actor, reason, QUESTION)
     with Durable("dismiss_review"):
         payment = locked(payment)
         if payment.status != S.REVIEW:
             raise NotInReview(payment.reference, f"it is {payment.get_status_display()}")
         move(payment, S.DISMISSED, detail=payment.detail, actor=actor, data={"reason": reason.strip()})
     return payment
-
-
-def _reasoned(actor: str, reason: str) -> None:
-    if not reason.strip() or not actor.strip():
-        raise ValueError("This needs a reason and an actor: who decides about this payment, and why?")

@@ -40,11 +40,11 @@ def start(
     attempts for the same thing are asked about first. Raises AlreadyPaid, TooManyAttempts, NotForSale,
     GatewayNotConfigured, GatewayRejected, GatewayUnavailable, InsideTransaction, Busy.
     """
-    asked = get_gateway(gateway)
-    _ask_about_earlier(organization, price_of(plan, price), actor)
+    asked, sold = get_gateway(gateway), price_of(plan, price)
+    _ask_about_earlier(organization, sold, actor)
     now = clock.now()
     with Durable("start"):
-        payment = attempt(organization, plan, gateway, asked, price=price, actor=actor, now=now)
+        payment = attempt(organization, sold, gateway, asked, actor=actor, now=now)
         _refuse_too_many(organization, now)
     if asked.by_hand:
         return payment, asked.start_checkout(order_of(payment, base_url))
@@ -67,24 +67,16 @@ def start(
 
 
 def attempt(
-    organization: Model,
-    plan: str,
-    alias: str,
-    gateway: Gateway,
-    *,
-    price: PlanPrice | str | None,
-    actor: str,
-    now: datetime,
+    organization: Model, sold: PlanPrice, alias: str, gateway: Gateway, *, actor: str, now: datetime
 ) -> PaymentTransaction:
     """A new attempt, ``created``. The caller has a transaction open. Raises NotForSale."""
-    sold = price_of(plan, price)
     if sold.currency not in gateway.currencies:
-        raise NotForSale(plan, f"{gateway.label} does not take {sold.currency}")
+        raise NotForSale(sold.plan_id, f"{gateway.label} does not take {sold.currency}")
     # One at a time for each organization: two tabs that pay for the same thing share one purchase.
     subscription = Subscription.objects.lock(organization.pk, now)
     quoted = quote(subscription, terms_of(sold), now).at_least(gateway.minimum_minor)
     if quoted.due_minor == 0:
-        raise NotForSale(plan, "the organization has credit for all of it, so nothing has to be paid")
+        raise NotForSale(sold.plan_id, "the organization has credit for all of it, so nothing has to be paid")
     payment = PaymentTransaction(
         organization_id=organization.pk,
         organization_key=str(organization.pk),
@@ -105,7 +97,7 @@ def attempt(
     )
     payment.save(force_insert=True)
     facts = {
-        "plan": plan, "amount_minor": payment.amount_minor, "credit_minor": payment.credit_minor,
+        "plan": payment.plan_id, "amount_minor": payment.amount_minor, "credit_minor": payment.credit_minor,
         "currency": payment.currency, "interval": payment.interval, "interval_count": payment.interval_count,
     }  # fmt: skip
     log(payment, Kind.STARTED, to=S.CREATED, actor=actor, data=facts)

@@ -19,6 +19,7 @@ from ..exceptions import NotForSale, NotPossible, TrialUsed
 from ..lifecycle import Change, State
 from ..models import Activation, PlanPrice, Subscription, SubscriptionEvent, TrialMark, UsageCounter
 from ..models.activations import ActivationQuerySet
+from ..models.append_only import reasoned
 from ..models.purchases import buy, drop_next, facts_of, give_back, prepaid, shift_next
 from ..models.quotes import (
     Excess,
@@ -33,6 +34,8 @@ from ..models.quotes import (
 )
 from ..periods import Interval, add
 from .rows import subscription_of
+
+QUESTION = "who did this to the organization, and why?"
 
 
 @contextmanager
@@ -131,8 +134,7 @@ def set_by_staff(organization: Model, plan: str, until: datetime | None, *, acto
     short, becomes credit, and so does what was prepaid for the next plan. Raises ValueError for an end that is past, or
     without a reason; NotForSale.
     """
-    if not reason.strip() or not actor.strip():
-        raise ValueError("This needs a reason and an actor: who did this to the organization, and why?")
+    reasoned(actor, reason, QUESTION)
     facts: dict[str, Any] = {}
     with _change(organization, Change.COMPED, actor, reason.strip(), facts) as (row, now):
         if until is not None and until <= now:
@@ -217,8 +219,7 @@ def extend_trial(organization: Model, days: int, *, actor: str, reason: str) -> 
 def _reasoned(days: int, actor: str, reason: str) -> None:
     if type(days) is not int or days < 1:
         raise ValueError(f"{days!r} is not a whole number of days from 1 up.")
-    if not reason.strip() or not actor.strip():
-        raise ValueError("This needs a reason and an actor: who did this to the organization, and why?")
+    reasoned(actor, reason, QUESTION)
 
 
 def _unschedulable(row: Subscription, plan: str, now: datetime) -> str | None:

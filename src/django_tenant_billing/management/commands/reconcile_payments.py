@@ -46,9 +46,9 @@ class Command(BaseCommand):
             f"✓ asked {sweep.asked}: {sweep.paid} paid, {sweep.review} in review, "
             f"{sweep.closed} closed, {sweep.still_open} still open, {sweep.refunded} refunded"
         )
-        for breaker in Breaker.objects.exclude(opened_at=None, halted=""):
-            why = breaker.halted or f"{breaker.failures} questions in a row found no answer"
-            self.stderr.write(f"{breaker.gateway} is not asked but by a probe each minute, or not at all: {why}")
+        for breaker in Breaker.objects.closed_to_us():
+            told = f"{breaker.gateway} is not asked but by a probe each minute, or not at all: {breaker.why}"
+            self.stderr.write(told)
 
 
 def _moment(text: str | None) -> datetime | None:
