@@ -127,7 +127,8 @@ def test_json_refusals_come_in_the_ruled_order(
     assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
     del settings.TENANT_BILLING_AUTHORIZE
     answer = client.generic("DELETE", f"/billing/{path}", headers=mine)
-    assert (answer.status_code, answer.headers["Allow"]) == (405, method)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, {"GET": "GET, HEAD"}.get(method, method))
+    assert answer.json()["code"] == "method_not_allowed"
 
 
 def test_head_is_answered_like_get(client: Client) -> None:
@@ -180,7 +181,7 @@ def test_the_client_chooses_the_plan_and_nothing_else(client: Client, simulator:
     "body",
     [
         {"plan": "FREE"}, {"plan": "GOLD"}, {"plan": "pro"}, {}, {"plan": None}, {"plan": ["PRO"]}, {"plan": ""},
-        {"plan": "P" * 101}, {"plan": "PRO\x00"}, [], "PRO", "{", "null", "[" * 6000, b"\xff", "x" * 20_000,
+        {"plan": "P" * 101}, {"plan": "PRO\x00"}, [], "PRO", "{", "null", "[" * 6000, b"\xff", "9" * 5000,
     ],
 )  # fmt: skip
 def test_a_bad_body_is_a_400_and_stores_nothing(client: Client, simulator: Server, body: Any) -> None:

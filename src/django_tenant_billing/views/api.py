@@ -21,7 +21,7 @@ NAMES = ("reference", "payment_id", "pidx", "transaction_id", "transaction_uuid"
 """What a client may call a payment in ``verify``: they are the same thing to us."""
 
 
-@endpoint("GET", "view")
+@endpoint("GET", "view", revalidated=True)
 def usage(request: HttpRequest, organization: Model) -> HttpResponse:
     """``GET usage/``: every feature as the gate would judge it now."""
     decisions = {decision.feature: decision for decision in quotas.check_all(organization)}
