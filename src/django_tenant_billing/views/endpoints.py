@@ -71,7 +71,7 @@ def json_view(
 
     def decorate(view: Callable[Concatenate[HttpRequest, P], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         @wraps(view)
-        def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             answer = _wrong_method(request, method)
             if answer is None:
                 try:
@@ -98,7 +98,7 @@ def endpoint(
 
     def decorate(view: Callable[Concatenate[HttpRequest, Model, P], HttpResponse]) -> Callable[..., HttpResponseBase]:
         @wraps(view)
-        def admitted(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def admitted(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             organization = admit(request, action, json=True)
             if not isinstance(organization, Model):
                 return organization
