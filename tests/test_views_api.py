@@ -308,5 +308,16 @@ def test_the_payment_of_another_organization_is_a_404_and_nothing_moves(
     assert payments.settle(payment).status == "paid"
 
 
-def test_verify_without_a_name_is_a_400(client: Client, simulator: Server) -> None:
-    assert post(client, "khalti/verify/", {"plan": "PRO"}).status_code == 400
+@pytest.mark.parametrize("body", [{"plan": "PRO"}, {"reference": ""}, {"pidx": 1, "payment_id": None}])
+def test_verify_without_a_name_is_a_400(client: Client, simulator: Server, body: Any) -> None:
+    answer = post(client, "khalti/verify/", body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_verify_reads_the_whole_return_of_a_gateway_in_which_some_names_are_empty(
+    client: Client, simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    body = {"transaction_id": "", "pidx": payment.gateway_reference, "payment_id": None}
+    assert post(client, "khalti/verify/", body).json()["reference"] == payment.reference

@@ -42,8 +42,8 @@ def _plan_json(plan: Plan, features: Iterable[Feature], current: str) -> dict[st
             feature.slug: {
                 # No row is not included, as the gate has it.
                 "limit": limits.get(feature.slug, 0),
-                "singular": feature.singular,
-                "plural": feature.plural,
+                "singular": feature.unit,
+                "plural": feature.label,
                 "kind": feature.kind,
             }
             for feature in features

@@ -194,9 +194,16 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
     return body
 
 
-def text_in(body: Mapping[str, Any], name: str) -> str:
+def text_of(body: Mapping[str, Any], name: str) -> str | None:
+    """What the body has by this name; None where that is no text of 1 to 100 characters."""
     value = body.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= 100 or not value.isprintable():
+    return value if isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable() else None
+
+
+def text_in(body: Mapping[str, Any], name: str) -> str:
+    """The same. Raises BadBody where there is none."""
+    value = text_of(body, name)
+    if value is None:
         raise BadBody(_('"%(name)s" must be a text of 1 to 100 characters.') % {"name": name})
     return value
 
