@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from .views import api, callbacks, changing, pages, subscription_api
+from .views import api, callbacks, changing, pages, receipts, subscription_api
 from .views.acts import ACTS
 
 app_name = "tenant_billing"
@@ -19,6 +19,7 @@ page_urlpatterns = [
     path("checkout/", changing.checkout, name="checkout"),
     re_path(rf"^change/{ACT}/$", changing.change, name="change"),
     path("payments/", pages.payment_list, name="payments"),
+    re_path(rf"^payments/{REFERENCE}/receipt/$", receipts.receipt, name="receipt"),
     re_path(rf"^payments/{REFERENCE}/(?P<token>[0-9a-f]{{64}})/$", pages.result, name="result"),
 ]
 
