@@ -11,6 +11,7 @@ from typing import Any
 
 from django import template
 from django.template.base import FilterExpression, Node, NodeList, Parser, Token
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
@@ -35,9 +36,8 @@ def usage_bar(context: template.Context, feature: str) -> SafeString:
     decision = _decision(context, feature)
     if decision is None:
         return mark_safe("")
-    part = context.template.engine.get_template("tenant_billing/_usage_bar.html")
     with timezone.override(shown_on(_request(context)).zone):
-        return part.render(context.new({"decision": decision}))
+        return render_to_string("tenant_billing/_usage_bar.html", {"decision": decision})
 
 
 class IfFeatureNode(Node):

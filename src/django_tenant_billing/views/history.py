@@ -159,5 +159,6 @@ def _parts(organization: Model, zone: tzinfo) -> Iterator[str]:
 
 
 async def _in_turn(parts: Iterator[str]) -> AsyncIterator[str]:
-    while (part := await sync_to_async(next)(parts, None)) is not None:
+    following = sync_to_async(lambda: next(parts, None))
+    while (part := await following()) is not None:
         yield part
