@@ -15,14 +15,23 @@ def test_without_a_value_there_is_an_empty_drawing() -> None:
     assert bar_chart([]) == BarChart(width=0, height=160, bars=())
 
 
-def test_one_value_is_one_bar_of_full_height() -> None:
-    assert bar_chart([7]) == BarChart(width=52, height=160, bars=(Bar(6, 0, 40, 160),))
+def test_one_value_is_one_bar_of_full_height_in_the_middle() -> None:
+    assert bar_chart([7]) == BarChart(width=312, height=160, bars=(Bar(120, 0, 72, 160),))
 
 
 def test_bars_stand_side_by_side_on_the_base_line_each_as_high_as_its_share_of_the_highest() -> None:
     chart = bar_chart([5, 20, 0, 10])
-    assert chart.width == 4 * 52
-    assert chart.bars == (Bar(6, 120, 40, 40), Bar(58, 0, 40, 160), Bar(110, 160, 40, 0), Bar(162, 80, 40, 80))
+    assert chart.width == 4 * 78
+    assert chart.bars == (Bar(6, 120, 66, 40), Bar(84, 0, 66, 160), Bar(162, 160, 66, 0), Bar(240, 80, 66, 80))
+
+
+@pytest.mark.parametrize(
+    ("number", "width", "bar"),
+    [(1, 312, 72), (2, 312, 72), (3, 312, 72), (4, 312, 66), (5, 310, 50), (6, 312, 40), (7, 364, 40), (12, 624, 40)],
+)
+def test_few_bars_are_wider_and_many_make_the_drawing_wider(number: int, width: int, bar: int) -> None:
+    chart = bar_chart([1] * number)
+    assert (chart.width, {one.width for one in chart.bars}) == (width, {bar})
 
 
 def test_a_hundred_bars_stay_inside_the_drawing_and_do_not_touch() -> None:

@@ -89,7 +89,7 @@ def test_usage_bar_has_a_label_a_meter_the_numbers_and_when_it_starts_again(
         quotas.reserve(organization, "invoices", 1)
         bar = rendered(request_, '{% usage_bar "invoices" %}')
     assert '<p class="tb-bar-label">Invoices</p>' in bar
-    assert '<meter class="tb-bar-meter" min="0" max="10" value="4" aria-label="invoices">4 of 10</meter>' in bar
+    assert 'optimum="0" max="100" value="50" aria-label="invoices">4 of 10</meter>' in bar
     for told in ("<strong>4 of 10</strong>", "5 left", "1 reserved", "Starts again: Feb. 28, 2026"):
         assert told in bar
     assert "tb-bar-full" not in bar

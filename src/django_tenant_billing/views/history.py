@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from asgiref.sync import sync_to_async
@@ -38,9 +38,18 @@ HEADER = ("feature", "label", "period_start", "period_end", "used")
 class Span(NamedTuple):
     """One period of one feature, as it is shown."""
 
-    label: str
+    first: date
+    last: date
     used: int
     present: bool
+
+    @property
+    def label(self) -> str:
+        """Its first and last day."""
+        days = date_format(self.first)
+        if self.first != self.last:
+            days = _("%(first)s to %(last)s") % {"first": days, "last": date_format(self.last)}
+        return _("%(period)s, so far") % {"period": days} if self.present else days
 
 
 class Story(NamedTuple):
@@ -53,7 +62,7 @@ class Story(NamedTuple):
     top: int
     """What the highest bar stands for."""
     ends: list[str]
-    """The first and the last period; one where there is one."""
+    """The first and the last day of all."""
     summary: str
     """The chart in words; empty where nothing was counted in any of them."""
 
@@ -101,9 +110,8 @@ def _spans(decision: Decision, past: list[UsageCounter], zone: tzinfo) -> list[S
     start, end = decision.period_start, decision.period_end
     if start is None or end is None:
         return []
-    present = Span(_("%(period)s, so far") % {"period": _label(start, end, zone)}, decision.used, present=True)
-    over = [Span(_label(row.period_start, row.period_end, zone), row.used, present=False) for row in past]
-    return [present, *over]
+    present = Span(*_days(start, end, zone), decision.used, present=True)
+    return [present, *(Span(*_days(row.period_start, row.period_end, zone), row.used, present=False) for row in past)]
 
 
 def _story(decision: Decision, spans: list[Span]) -> Story:
@@ -115,7 +123,7 @@ def _story(decision: Decision, spans: list[Span]) -> Story:
         chart,
         bars=list(zip(chart.bars, drawn, strict=True)),
         top=max(span.used for span in spans),
-        ends=[span.label for span in (drawn[0], *drawn[1:][-1:])],
+        ends=[date_format(drawn[0].first), date_format(drawn[-1].last)],
         summary=_summary(drawn),
     )
 
@@ -135,12 +143,9 @@ def _summary(spans: list[Span]) -> str:
     }
 
 
-def _label(start: datetime, end: datetime, zone: tzinfo) -> str:
+def _days(start: datetime, end: datetime, zone: tzinfo) -> tuple[date, date]:
     """The first and the last day of a period, by the calendar of this zone."""
-    first, last = start.astimezone(zone).date(), (end - timedelta(microseconds=1)).astimezone(zone).date()
-    if first == last:
-        return date_format(first)
-    return _("%(first)s to %(last)s") % {"first": date_format(first), "last": date_format(last)}
+    return start.astimezone(zone).date(), (end - timedelta(microseconds=1)).astimezone(zone).date()
 
 
 def _parts(organization: Model, zone: tzinfo) -> Iterator[str]:
