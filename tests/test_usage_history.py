@@ -58,11 +58,11 @@ def test_all_is_read_in_pages_each_row_once_in_order(
     use(organization, "reports", 5, 6)
     with statements() as asked:
         read = list(pages_of_all(organization))
-        rows = [(row.feature.plural, row.used) for page in read for row in page]
+        rows = [(row.feature_id, row.used) for page in read for row in page]
     assert [len(page) for page in read] == pages
     assert len(asked) == queries
     assert rows == [
-        ("API calls", 10), ("API calls", 20), ("invoices", 1), ("invoices", 2), ("invoices", 3), ("reports", 5),
+        ("api_calls", 10), ("api_calls", 20), ("invoices", 1), ("invoices", 2), ("invoices", 3), ("reports", 5),
         ("reports", 6),
     ]  # fmt: skip
 
