@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from .. import clock, quotas
+from .. import quotas
 from ..catalogue import FeatureKind
 from ..charts import Bar, BarChart, bar_chart
 from ..decisions import Decision
@@ -75,9 +75,9 @@ def history(request: HttpRequest) -> HttpResponseBase:
     organization = admit(request, "view", json=False)
     if not isinstance(organization, Model):
         return organization
-    now, zone = clock.now(), zone_of(organization)
-    decisions = quotas.check_all(organization)
-    past = latest_past(organization, PERIODS - 1, now)
+    zone, decisions = zone_of(organization), quotas.check_all(organization)
+    # By the clock of the decisions: a period that ends meanwhile is there once, as the present one or as a past one.
+    past = latest_past(organization, PERIODS - 1, decisions[0].as_of)
     told = [(decision, _spans(decision, past.get(decision.feature, []), zone)) for decision in decisions]
     context = {
         "organization": organization,
