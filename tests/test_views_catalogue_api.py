@@ -24,8 +24,9 @@ def plans(client: Client) -> dict[str, Any]:
 
 
 def test_a_plan_is_told_with_its_prices_and_with_what_it_gives_of_every_feature(
-    client: Client, organization: Organization
+    client: Client, organization: Organization, settings: Any
 ) -> None:
+    settings.TENANT_BILLING_VAT = "exclusive"
     PlanPrice.objects.create(plan_id="PRO", amount_minor=1_000_050, interval="month", interval_count=3)
     PlanLimit.objects.filter(plan="PRO", feature="reports").delete()
     found = plans(client)
@@ -34,10 +35,10 @@ def test_a_plan_is_told_with_its_prices_and_with_what_it_gives_of_every_feature(
     assert found["PRO"] == {
         "code": "PRO", "name": "Pro", "position": 2, "current": False, "trial_days": 0, "grace_days": 0,
         "prices": [
-            {"amount": 3900, "amount_minor": 390_000, "currency": "NPR", "term": "month", "interval": "month",
-             "interval_count": 1, "is_default": True},
-            {"amount": 10000.5, "amount_minor": 1_000_050, "currency": "NPR", "term": "3-month", "interval": "month",
-             "interval_count": 3, "is_default": False},
+            {"amount": 3900, "amount_minor": 390_000, "to_pay": 4407, "to_pay_minor": 440_700, "currency": "NPR",
+             "term": "month", "interval": "month", "interval_count": 1, "is_default": True},
+            {"amount": 10000.5, "amount_minor": 1_000_050, "to_pay": 11300.57, "to_pay_minor": 1_130_057,
+             "currency": "NPR", "term": "3-month", "interval": "month", "interval_count": 3, "is_default": False},
         ],
     }  # fmt: skip
     assert list(limits) == ["invoices", "customers", "team_members", "api_calls", "reports"]

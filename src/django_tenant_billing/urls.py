@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from .views import api, callbacks, catalogue_api, changing, history_api, openapi, pages, payments_api, subscription_api
+from .views import (
+    api,
+    callbacks,
+    catalogue_api,
+    changing,
+    history,
+    history_api,
+    openapi,
+    pages,
+    payments_api,
+    receipts,
+    receipts_api,
+    subscription_api,
+)
 from .views.acts import ACTS
 
 app_name = "tenant_billing"
@@ -18,7 +31,10 @@ page_urlpatterns = [
     path("plans/", pages.plans, name="plans"),
     path("checkout/", changing.checkout, name="checkout"),
     re_path(rf"^change/{ACT}/$", changing.change, name="change"),
+    path("history/", history.history, name="history"),
+    path("history.csv", history.history_csv, name="history_csv"),
     path("payments/", pages.payment_list, name="payments"),
+    re_path(rf"^payments/{REFERENCE}/receipt/$", receipts.receipt, name="receipt"),
     re_path(rf"^payments/{REFERENCE}/(?P<token>[0-9a-f]{{64}})/$", pages.result, name="result"),
 ]
 
@@ -32,6 +48,8 @@ api_urlpatterns = [
     path("api/usage/history/", history_api.history, name="api_usage_history"),
     path("api/payments/", payments_api.payment_list, name="api_payments"),
     path("api/payments/<str:reference>/", payments_api.payment, name="api_payment"),
+    path("api/receipts/", receipts_api.receipt_list, name="api_receipts"),
+    path("api/receipts/<str:number>/", receipts_api.receipt, name="api_receipt"),
     path("api/openapi.json", openapi.openapi, name="api_openapi"),
     path("<str:gateway>/init/", api.init, name="gateway_init"),
     path("<str:gateway>/verify/", api.verify, name="gateway_verify"),

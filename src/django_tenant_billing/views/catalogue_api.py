@@ -55,6 +55,8 @@ def _price_json(price: PlanPrice) -> dict[str, Any]:
     return {
         "amount": rupees_json(price.amount_minor),
         "amount_minor": price.amount_minor,
+        "to_pay": rupees_json(price.to_pay_minor),
+        "to_pay_minor": price.to_pay_minor,
         "currency": price.currency,
         "term": price.term,
         "interval": price.interval,

@@ -33,7 +33,7 @@ def payment(request: HttpRequest, organization: Model, reference: str) -> HttpRe
 
 
 def _payments_of(organization: Model) -> QuerySet[PaymentTransaction]:
-    return PaymentTransaction.objects.filter(organization_id=organization.pk)
+    return PaymentTransaction.objects.filter(organization_id=organization.pk).select_related("receipt")
 
 
 def _full_json(row: PaymentTransaction) -> dict[str, Any]:
@@ -48,4 +48,5 @@ def _full_json(row: PaymentTransaction) -> dict[str, Any]:
         "refunded_minor": row.refunded_minor,
         "created_at": moment_json(row.created_at),
         "paid_at": moment_json(row.paid_at),
+        "receipt": row.receipt.number if hasattr(row, "receipt") else None,
     }
