@@ -69,7 +69,7 @@ def test_a_settled_payment_has_one_receipt_however_often_it_is_settled(
     assert (receipt.organization, receipt.organization_key) == (organization, str(organization.pk))
     assert (receipt.organization_name, receipt.issued_at) == ("Himal Traders", payment.activation.at)
     assert (receipt.net_minor, receipt.vat_minor, receipt.total_minor) == (390_000, 0, 390_000)
-    assert (receipt.currency, receipt.vat_percent, receipt.description) == ("NPR", 0, "PRO plan: month")
+    assert (receipt.currency, receipt.vat_percent, receipt.description) == ("NPR", 0, "PRO plan: 1 month")
     assert str(receipt) == "1 - Himal Traders - NPR 3,900"
     assert str(ReceiptSequence.objects.get()) == "receipts - 1"
 
@@ -210,7 +210,7 @@ def test_the_description_is_in_the_language_of_the_site_whoever_pays(organizatio
     with translation.override("de"):
         receipt = of(came(begin(organization)))
         assert translation.get_language() == "de"
-    assert receipt.description == "PRO plan: month"
+    assert receipt.description == "PRO plan: 1 month"
 
 
 @pytest.mark.usefixtures("bank")

@@ -53,7 +53,7 @@ def test_it_tells_who_paid_whom_for_what_how_much_of_it_is_tax_and_how(
     for told in (
         "<h1>Receipt 1</h1>", date_format(timezone.localtime(paid.receipt.issued_at), "DATE_FORMAT"),
         SELLER["name"], SELLER["address"], "PAN 301234567", BUYER["name"], BUYER["address"], "PAN 609876543",
-        "PRO plan: month", "NPR 3,451.33", "VAT 13 %", "NPR 448.67", "<strong>NPR 3,900</strong>", "Bank transfer",
+        "PRO plan: 1 month", "NPR 3,451.33", "VAT 13 %", "NPR 448.67", "<strong>NPR 3,900</strong>", "Bank transfer",
         "SLIP-1", paid.reference,
     ):  # fmt: skip
         assert told in page
