@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.http import HttpRequest
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -127,7 +128,12 @@ def test_refusals_come_in_the_ruled_order(browser: Client, paid: PaymentTransact
         answer = client.get(path)
         assert (answer.status_code, "There is no such receipt." in text(answer)) == (404, True)
     asked = []
-    settings.TENANT_BILLING_AUTHORIZE = lambda request, organization, action: asked.append(action) or False
+
+    def nobody(request: HttpRequest, organization: Organization, action: str) -> bool:
+        asked.append(action)
+        return False
+
+    settings.TENANT_BILLING_AUTHORIZE = nobody
     assert browser.get(address(paid)).status_code == 403
     assert asked == ["view"]
     assert browser.post(address(paid)).status_code == 405
