@@ -193,7 +193,7 @@ class Decision:
             text = _("The %(plan)s plan does not include %(features)s.") % {"plan": self.plan, "features": self.label}
         else:
             text = _("Reached %(feature)s limit (%(limit)d).") % {"feature": self.unit, "limit": self.limit}
-        return f"{text} {_('Upgrade your plan.')}" if self.upgradable else text
+        return " ".join((text, _("Upgrade your plan."))) if self.upgradable else text
 
     def facts(self) -> dict[str, Any]:
         """Every number of the JSON that tells of this decision; moments are ISO 8601 in UTC."""
