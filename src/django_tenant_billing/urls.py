@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from .views import api, callbacks, changing, pages, subscription_api
+from .views import api, callbacks, changing, pages, plans, results, subscription_api
 from .views.acts import ACTS
 
 app_name = "tenant_billing"
@@ -15,11 +15,11 @@ ACT = f"(?P<act>{'|'.join(ACTS)})"
 
 page_urlpatterns = [
     path("", pages.overview, name="overview"),
-    path("plans/", pages.plans, name="plans"),
+    path("plans/", plans.plans, name="plans"),
     path("checkout/", changing.checkout, name="checkout"),
     re_path(rf"^change/{ACT}/$", changing.change, name="change"),
     path("payments/", pages.payment_list, name="payments"),
-    re_path(rf"^payments/{REFERENCE}/(?P<token>[0-9a-f]{{64}})/$", pages.result, name="result"),
+    re_path(rf"^payments/{REFERENCE}/(?P<token>[0-9a-f]{{64}})/$", results.result, name="result"),
 ]
 
 api_urlpatterns = [

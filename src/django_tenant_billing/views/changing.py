@@ -32,7 +32,8 @@ from ..refusals import admit
 from ..subscriptions import may_schedule, preview
 from .acts import ACTS
 from .endpoints import told
-from .pages import configured, overview_page, plans_page
+from .pages import configured, overview_page
+from .plans import plans_page
 from .shared import actor_of, base_url, come_again, non_atomic, private, result_url, see_other
 from .wallets import send_payer
 

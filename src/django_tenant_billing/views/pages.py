@@ -1,4 +1,4 @@
-"""The HTML: what is used, what can be bought, how a payment stands. Works without JavaScript."""
+"""The HTML that tells where an organization stands: what is used, what was paid. Works without JavaScript."""
 
 from __future__ import annotations
 
@@ -8,25 +8,21 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Concatenate, ParamSpec
 
-from django.contrib.auth.decorators import login_not_required
-from django.db.models import Model, Prefetch
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from .. import clock, quotas
 from ..exceptions import Busy, CatalogueMissing, GatewayNotConfigured
-from ..gateways.registry import usable_gateways
 from ..lifecycle import State
-from ..models import PaymentTransaction, Plan, PlanLimit, PlanPrice
+from ..models import PaymentTransaction
 from ..money import format_money
 from ..refusals import admit, refuse
-from ..states import OPEN, PaymentState
-from ..subscriptions import may_try, subscription_of
-from ..tokens import token_fits
-from .shared import begins_later, come_again, private, result_url
+from ..subscriptions import subscription_of
+from .shared import come_again, result_url
 
 P = ParamSpec("P")
 logger = logging.getLogger("tenant_billing")
@@ -65,17 +61,6 @@ def overview(request: HttpRequest) -> HttpResponseBase:
 
 @never_cache
 @require_safe
-@configured
-def plans(request: HttpRequest) -> HttpResponseBase:
-    """What each plan gives and costs."""
-    organization = admit(request, "view", json=False)
-    if not isinstance(organization, Model):
-        return organization
-    return plans_page(request, organization)
-
-
-@never_cache
-@require_safe
 def payment_list(request: HttpRequest) -> HttpResponseBase:
     """The latest payments of the organization."""
     organization = admit(request, "view", json=False)
@@ -84,27 +69,6 @@ def payment_list(request: HttpRequest) -> HttpResponseBase:
     rows = PaymentTransaction.objects.filter(organization_id=organization.pk)[:50]
     context = {"organization": organization, "payments": [(row, result_url(row)) for row in rows]}
     return render(request, "tenant_billing/payments.html", context)
-
-
-@private
-@login_not_required
-@require_safe
-def result(request: HttpRequest, reference: str, token: str) -> HttpResponse:
-    """How one payment stands, for whoever has its token. Reads only; the sweep and the callback ask."""
-    # The token first: whoever guesses learns nothing from the time that a look for the payment takes.
-    if not token_fits(reference, token):
-        raise Http404
-    payment = get_object_or_404(PaymentTransaction, reference=reference)
-    created = payment.status == PaymentState.CREATED
-    gateway = usable_gateways().get(payment.gateway) if created else None
-    by_hand = gateway if gateway is not None and gateway.by_hand else None
-    context = {
-        "payment": payment,
-        "by_hand": by_hand,
-        "confirming": payment.status in OPEN or (created and by_hand is None),
-        "begins": begins_later(payment),
-    }
-    return render(request, "tenant_billing/result.html", context)
 
 
 def overview_page(
@@ -127,24 +91,6 @@ def overview_page(
         "error": error,
     }
     return render(request, "tenant_billing/overview.html", context, status=status)
-
-
-def plans_page(
-    request: HttpRequest, organization: Model, *, error: str = "", status: HTTPStatus = HTTPStatus.OK
-) -> HttpResponse:
-    """The compare table: constant in queries, whatever the number of plans and features."""
-    rows = Plan.objects.filter(is_active=True).prefetch_related(
-        Prefetch("limits", PlanLimit.objects.select_related("feature")),
-        Prefetch("prices", PlanPrice.objects.filter(amount_minor__gt=0)),
-    )
-    context = {
-        "organization": organization,
-        "offers": [(plan, sorted(plan.prices.all(), key=lambda price: not price.is_default)) for plan in rows],
-        "current": subscription_of(organization).plan_in_force(clock.now()),
-        "may_try": any(plan.trial_days for plan in rows) and may_try(organization),
-        "error": error,
-    }
-    return render(request, "tenant_billing/plans.html", context, status=status)
 
 
 def not_found(request: HttpRequest, message: str) -> HttpResponse:
