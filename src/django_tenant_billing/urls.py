@@ -17,6 +17,7 @@ page_urlpatterns = [
     path("", pages.overview, name="overview"),
     path("plans/", plans.plans, name="plans"),
     path("checkout/", changing.checkout, name="checkout"),
+    path("cancel/", pages.cancel, name="cancel"),
     re_path(rf"^change/{ACT}/$", changing.change, name="change"),
     path("payments/", pages.payment_list, name="payments"),
     re_path(rf"^payments/{REFERENCE}/(?P<token>[0-9a-f]{{64}})/$", results.result, name="result"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
 from typing import Concatenate, ParamSpec
 
+from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -16,15 +18,25 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from .. import clock, quotas
+from ..catalogue import FeatureKind
+from ..conf import conf
+from ..decisions import Decision
 from ..exceptions import Busy, CatalogueMissing, GatewayNotConfigured
 from ..lifecycle import State
-from ..models import PaymentTransaction
+from ..models import PaymentTransaction, Plan, PlanLimit, Subscription
+from ..models.quotes import excess_under
 from ..money import format_money
+from ..organizations import may
 from ..refusals import admit, refuse
+from ..states import PaymentState
 from ..subscriptions import subscription_of
+from .badges import PAYMENT, SUBSCRIPTION
+from .offers import Benefit
 from .shared import come_again, result_url
 
 P = ParamSpec("P")
+PER_PAGE = 25
+NEAR_PERCENT = 80
 logger = logging.getLogger("tenant_billing")
 
 
@@ -61,13 +73,45 @@ def overview(request: HttpRequest) -> HttpResponseBase:
 
 @never_cache
 @require_safe
+@configured
+def cancel(request: HttpRequest) -> HttpResponseBase:
+    """What canceling would end and when, before anybody does it."""
+    organization = admit(request, "pay", json=False)
+    if not isinstance(organization, Model):
+        return organization
+    now = clock.now()
+    subscription = subscription_of(organization).rolled(now)
+    if not _runs(subscription, now):
+        return overview_page(request, organization)
+    names = dict(Plan.objects.values_list("pk", "name"))
+    limits = PlanLimit.objects.filter(plan=conf.fallback_plan).select_related("feature")
+    context = {
+        "here": "overview",
+        "organization": organization,
+        "subscription": subscription,
+        "plan_name": names[subscription.plan_id],
+        "then_name": names.get(conf.fallback_plan, conf.fallback_plan),
+        "benefits": [Benefit(feature=limit.feature, limit=limit.limit_value) for limit in limits],
+        "excess": excess_under(subscription, conf.fallback_plan),
+    }
+    return render(request, "tenant_billing/cancel.html", context)
+
+
+@never_cache
+@require_safe
 def payment_list(request: HttpRequest) -> HttpResponseBase:
-    """The latest payments of the organization."""
+    """The payments of the organization, the latest first; ``?page=2`` turns the page."""
     organization = admit(request, "view", json=False)
     if not isinstance(organization, Model):
         return organization
-    rows = PaymentTransaction.objects.filter(organization_id=organization.pk)[:50]
-    context = {"organization": organization, "payments": [(row, result_url(row)) for row in rows]}
+    rows = PaymentTransaction.objects.filter(organization_id=organization.pk).select_related("plan")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "here": "payments",
+        "organization": organization,
+        "page": page,
+        "payments": [(row, result_url(row), PAYMENT[PaymentState(row.status)]) for row in page],
+    }
     return render(request, "tenant_billing/payments.html", context)
 
 
@@ -78,19 +122,38 @@ def overview_page(
     now = clock.now()
     subscription = subscription_of(organization).rolled(now)
     state = subscription.state(now)
-    running = state in (State.ACTIVE, State.TRIALING) and subscription.period_end is not None
+    decisions = quotas.check_all(organization)
+    names = dict(Plan.objects.values_list("pk", "name"))
+    in_force = subscription.plan_in_force(now)
     context = {
+        "here": "overview",
         "organization": organization,
-        "plan": subscription.plan_in_force(now),
+        "plan": in_force,
+        "plan_name": names.get(in_force, in_force),
+        "bought_name": names[subscription.plan_id],
+        "next_name": names.get(str(subscription.next_plan_id), ""),
         "subscription": subscription,
         "state": state,
+        "badge": SUBSCRIPTION[state],
         "credit": format_money(subscription.credit_minor, subscription.credit_currency),
-        "may_cancel": running,
+        "may_pay": may(request, organization, "pay"),
+        "may_cancel": _runs(subscription, now),
         "may_renew": subscription.period_end is not None,
-        "decisions": quotas.check_all(organization),
+        "decisions": decisions,
+        "near": sorted(filter(_is_near, decisions), key=lambda decision: decision.remaining != 0),
         "error": error,
     }
     return render(request, "tenant_billing/overview.html", context, status=status)
+
+
+def _runs(subscription: Subscription, now: datetime) -> bool:
+    """Is there something that goes on and could be canceled?"""
+    return subscription.state(now) in (State.ACTIVE, State.TRIALING) and subscription.period_end is not None
+
+
+def _is_near(decision: Decision) -> bool:
+    """Is so much of a limit used that a person should hear of it? Of what is on or off nothing is ever used."""
+    return bool(decision.limit) and decision.kind != FeatureKind.ON_OFF and (decision.percent or 0) >= NEAR_PERCENT
 
 
 def not_found(request: HttpRequest, message: str) -> HttpResponse:

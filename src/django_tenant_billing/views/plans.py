@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from django.db.models import Model, Prefetch
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from .. import clock
-from ..models import Plan, PlanLimit, PlanPrice
+from ..organizations import may
 from ..refusals import admit
 from ..subscriptions import may_try, subscription_of
+from .offers import Offer, offers_for, terms_in
 from .pages import configured
 
 
@@ -21,7 +22,7 @@ from .pages import configured
 @require_safe
 @configured
 def plans(request: HttpRequest) -> HttpResponseBase:
-    """What each plan gives and costs."""
+    """What each plan gives and costs; ``?term=year`` shows the prices of a year first."""
     organization = admit(request, "view", json=False)
     if not isinstance(organization, Model):
         return organization
@@ -32,15 +33,26 @@ def plans_page(
     request: HttpRequest, organization: Model, *, error: str = "", status: HTTPStatus = HTTPStatus.OK
 ) -> HttpResponse:
     """The compare table: constant in queries, whatever the number of plans and features."""
-    rows = Plan.objects.filter(is_active=True).prefetch_related(
-        Prefetch("limits", PlanLimit.objects.select_related("feature")),
-        Prefetch("prices", PlanPrice.objects.filter(amount_minor__gt=0)),
-    )
+    now = clock.now()
+    offers = offers_for(request.GET.get("term", ""))
+    terms = terms_in(offers)
+    standing = subscription_of(organization).rolled(now)
     context = {
+        "here": "plans",
         "organization": organization,
-        "offers": [(plan, sorted(plan.prices.all(), key=lambda price: not price.is_default)) for plan in rows],
-        "current": subscription_of(organization).plan_in_force(clock.now()),
-        "may_try": any(plan.trial_days for plan in rows) and may_try(organization),
+        "offers": offers,
+        "features": list(zip(*(offer.benefits for offer in offers), strict=True)),
+        "terms": terms.items() if len(terms) > 1 else (),
+        "term": next((term for term in terms if term == request.GET.get("term")), _common_term(offers)),
+        "current": standing.plan_in_force(now),
+        "may_renew": standing.period_end is not None,
+        "may_pay": may(request, organization, "pay"),
+        "may_try": any(offer.plan.trial_days for offer in offers) and may_try(organization),
         "error": error,
     }
     return render(request, "tenant_billing/plans.html", context, status=status)
+
+
+def _common_term(offers: tuple[Offer, ...]) -> str:
+    """The term of the prices that are shown where nobody chose one; of the lowest plan that has a price."""
+    return next((offer.price.term for offer in offers if offer.price is not None), "")

@@ -7,11 +7,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from ..gateways.registry import usable_gateways
 from ..models import PaymentTransaction
-from ..states import OPEN, PaymentState
 from ..tokens import token_fits
-from .shared import begins_later, private
+from .outcomes import told
+from .shared import private, result_url, term_of
 
 
 @private
@@ -22,14 +21,12 @@ def result(request: HttpRequest, reference: str, token: str) -> HttpResponse:
     # The token first: whoever guesses learns nothing from the time that a look for the payment takes.
     if not token_fits(reference, token):
         raise Http404
-    payment = get_object_or_404(PaymentTransaction, reference=reference)
-    created = payment.status == PaymentState.CREATED
-    gateway = usable_gateways().get(payment.gateway) if created else None
-    by_hand = gateway if gateway is not None and gateway.by_hand else None
+    payment = get_object_or_404(PaymentTransaction.objects.select_related("plan"), reference=reference)
     context = {
+        "here": "payments",
         "payment": payment,
-        "by_hand": by_hand,
-        "confirming": payment.status in OPEN or (created and by_hand is None),
-        "begins": begins_later(payment),
+        "term": term_of(payment),
+        "told": told(payment),
+        "url": result_url(payment),
     }
     return render(request, "tenant_billing/result.html", context)
