@@ -41,14 +41,14 @@ class Benefit:
     @property
     def line(self) -> str:
         """In a list, on its own."""
-        facts = {"features": self.feature.plural}
+        facts = {"features": self.feature.label}
         if not self.included:
             return _("No %(features)s") % facts
         if self.feature.kind == FeatureKind.ON_OFF:
-            return self.feature.plural[:1].upper() + self.feature.plural[1:]
+            return self.feature.label[:1].upper() + self.feature.label[1:]
         if self.limit is None:
             return _("Unlimited %(features)s") % facts
-        name = self.feature.singular if self.limit == 1 else self.feature.plural
+        name = self.feature.unit if self.limit == 1 else self.feature.label
         return _("%(number)s %(feature)s") % {"number": format_count(self.limit), "feature": name}
 
 
