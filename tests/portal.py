@@ -152,6 +152,11 @@ def over_a_limit_that_starts_again(organization: Organization) -> str:
     return "/api/"
 
 
+def history(organization: Organization) -> str:
+    near_its_limits(organization)
+    return "/billing/history/"
+
+
 def not_configured(_organization: Organization) -> str:
     Subscription.objects.all().delete()
     Feature.objects.all().delete()
@@ -185,6 +190,7 @@ SCENES: dict[str, Scene] = {
     "result-confirming": lambda organization: result_url(attempt(organization, "pending")),
     "result-not-paid": lambda organization: result_url(attempt(organization, "canceled", "gateway")),
     "result-refunded": lambda organization: result_url(attempt(organization, "partially_refunded")),
+    "history": history,
     "over-limit": over_the_limit,
     "over-limit-monthly": over_a_limit_that_starts_again,
     "over-limit-not-included": lambda _organization: "/report/",

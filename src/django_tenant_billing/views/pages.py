@@ -104,7 +104,7 @@ def payment_list(request: HttpRequest) -> HttpResponseBase:
     organization = admit(request, "view", json=False)
     if not isinstance(organization, Model):
         return organization
-    rows = PaymentTransaction.objects.filter(organization_id=organization.pk).select_related("plan")
+    rows = PaymentTransaction.objects.filter(organization_id=organization.pk).select_related("plan", "receipt")
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "here": "payments",

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from ..models import PaymentTransaction
 from ..tokens import token_fits
 from .outcomes import told
+from .receipts import receipt_url
 from .shared import private, result_url, term_of
 
 
@@ -25,6 +26,7 @@ def result(request: HttpRequest, reference: str, token: str) -> HttpResponse:
     context = {
         "here": "payments",
         "payment": payment,
+        "receipt_url": receipt_url(request, payment),
         "term": term_of(payment),
         "told": told(payment),
         "url": result_url(payment),
