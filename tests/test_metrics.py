@@ -81,9 +81,7 @@ def test_each_plan_is_counted_by_what_holds_now_and_a_plan_nobody_has_is_there_t
     assert metrics.subscriptions_by_plan(on(1, 6))["FREE"] == {State.EXPIRED: 2}
 
 
-def test_a_fallback_plan_that_is_not_in_the_catalogue_is_counted_too(
-    sold: Organization, settings: Any
-) -> None:
+def test_a_fallback_plan_that_is_not_in_the_catalogue_is_counted_too(sold: Organization, settings: Any) -> None:
     pay(sold, "PRO", START)
     settings.TENANT_BILLING_FALLBACK_PLAN = "NOTHING"
     assert metrics.subscriptions_by_plan(on(1, 6))["NOTHING"] == {State.EXPIRED: 1}

@@ -76,7 +76,7 @@ def monthly_revenue(now: datetime) -> list[Month]:
 
     Of each span of paid time that holds at ``now`` what was given for it, in money and in credit, divided by its
     months (MONTHS); added up exactly, rounded down to a paisa for each plan. Trials, gifts and plans without a price
-    count nothing, and so does what was taken back. Money that went back in part is not taken off.
+    count nothing, and so does what was taken back; of a part that went back, what is known of it is taken off.
     """
     spans = Activation.objects.filter(subscription__isnull=False, closed_at=None, starts_at__lte=now, ends_at__gt=now)
     terms = spans.order_by("currency", "plan").values_list("currency", "plan", "interval", "interval_count")

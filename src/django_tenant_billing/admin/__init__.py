@@ -2,14 +2,15 @@
 
 from .catalogue import FeatureAdmin, PlanAdmin, PlanLimitAdmin
 from .gateways import BreakerAdmin
+from .logs import ActivationAdmin, PaymentEventAdmin, SubscriptionEventAdmin
 from .organizations import (
     HoldAdmin,
     LimitOverrideAdmin,
     UsageAdmin,
     UsageEntryAdmin,
 )
-from .payments import ActivationAdmin, PaymentEventAdmin, PaymentTransactionAdmin
-from .subscriptions import SubscriptionAdmin, SubscriptionEventAdmin
+from .payments import PaymentTransactionAdmin
+from .subscriptions import SubscriptionAdmin
 
 __all__ = [
     "ActivationAdmin",
