@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-BAR, GAP, HEIGHT = 40, 12, 160
-"""The width of a bar, the room beside it, and the height of the highest one, in units of the drawing."""
+SLOT, GAP, HEIGHT = 52, 12, 160
+"""The width of a bar with the room beside it, that room, and the height of the highest bar: units of the drawing."""
+
+NARROWEST, WIDEST = 6 * SLOT, 72
+"""Few bars share what six would have, and none is wider than this."""
 
 LEAST = 2
 """What is not nothing is seen, however little it is beside the highest."""
@@ -35,10 +38,9 @@ def bar_chart(values: Sequence[int]) -> BarChart:
         raise ValueError(f"{min(values)} cannot be drawn: a bar stands on the base line, so give 0 or more.")
     top = max(values, default=0)
     heights = [max(value * HEIGHT // top, LEAST) if value else 0 for value in values]
-    return BarChart(
-        width=len(values) * (BAR + GAP),
-        height=HEIGHT,
-        bars=tuple(
-            Bar(place * (BAR + GAP) + GAP // 2, HEIGHT - height, BAR, height) for place, height in enumerate(heights)
-        ),
+    slot = max(SLOT, NARROWEST // max(len(values), 1))
+    width = min(slot - GAP, WIDEST)
+    bars = (
+        Bar(place * slot + (slot - width) // 2, HEIGHT - height, width, height) for place, height in enumerate(heights)
     )
+    return BarChart(width=len(values) * slot, height=HEIGHT, bars=tuple(bars))

@@ -10,6 +10,7 @@ from .organizations import (
     UsageEntryAdmin,
 )
 from .payments import PaymentTransactionAdmin
+from .receipts import ReceiptAdmin
 from .subscriptions import SubscriptionAdmin
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "PaymentTransactionAdmin",
     "PlanAdmin",
     "PlanLimitAdmin",
+    "ReceiptAdmin",
     "SubscriptionAdmin",
     "SubscriptionEventAdmin",
     "UsageAdmin",

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from ..models import Activation, PaymentEvent, PaymentTransaction, Subscription, SubscriptionEvent
+from ..models import Activation, PaymentEvent, PaymentTransaction, Receipt, Subscription, SubscriptionEvent
 from ..money import format_money
 from ..states import PaymentState as S
 from .base import ReadOnly
@@ -157,3 +157,21 @@ class ActivationInline(ReadOnly, admin.TabularInline):
     @admin.display(description=_("of it credit"))
     def spent_credit(self, activation: Activation) -> str:
         return format_money(activation.spent_credit_minor, activation.currency)
+
+
+class ReceiptInline(ReadOnly, admin.TabularInline):
+    """What the payer was given for the books."""
+
+    model = Receipt
+    fields = readonly_fields = ("number", "issued_at", "buyer_name", "total", "vat")
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    @admin.display(description=_("total"))
+    def total(self, receipt: Receipt) -> str:
+        return receipt.formatted_total
+
+    @admin.display(description=_("VAT"))
+    def vat(self, receipt: Receipt) -> str:
+        return receipt.formatted_vat if receipt.vat_percent else "-"

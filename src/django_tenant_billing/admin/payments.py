@@ -22,7 +22,7 @@ from .base import HasTools, ReadOnly, only_look, page
 from .filters import GatewayFilter, SuspicionFilter
 from .gateways import WatchesGateways
 from .inbox import inbox, why
-from .inlines import ActivationInline, PaymentEventInline, RefundInline
+from .inlines import ActivationInline, PaymentEventInline, ReceiptInline, RefundInline
 from .numbers import may_see_numbers
 from .recording import RecordNewForm
 
@@ -51,7 +51,7 @@ class PaymentTransactionAdmin(HasTools, WatchesGateways, ReadOnly, admin.ModelAd
                        "next_check_at", "unanswered", "leased_until", "purchase"),
         }),
     )  # fmt: skip
-    inlines = (ActivationInline, RefundInline, PaymentEventInline)
+    inlines = (ActivationInline, ReceiptInline, RefundInline, PaymentEventInline)
 
     def tools(self, request: HttpRequest) -> dict[str, Any]:
         tools = {"tenant_billing_paymenttransaction_inbox": _("Payments in review")}

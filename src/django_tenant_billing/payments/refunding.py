@@ -43,7 +43,7 @@ def refund(
     except GatewayRejected as error:
         with Durable("refund"):
             payment = locked(payment)
-            source, _asked_at = refund_of(payment)
+            source, _since = refund_of(payment)
             if source == S.REVIEW:
                 payment.paid_at = None
             move(payment, source, detail="refund_refused", actor=actor, data=error.reasons, save=("paid_at",))
@@ -69,8 +69,9 @@ def unrefundable(payment: PaymentTransaction, gateway: Gateway, amount_minor: in
     if payment.status not in (S.PAID, S.REVIEW, S.PARTIALLY_REFUNDED):
         return _("it is %(status)s") % {"status": payment.get_status_display()}
     if not (gateway.supports_refunds or gateway.by_hand):
-        text = _("%(gateway)s refunds in its own dashboard alone; do it there, and it is found within a week")
-        return text % {"gateway": gateway.label}
+        return _("%(gateway)s refunds in its own dashboard alone; do it there, and it is found within a week") % {
+            "gateway": gateway.label
+        }
     if payment.gateway_transaction_id is None:
         return _("%(gateway)s never told its number; refund it in the dashboard") % {"gateway": gateway.label}
     if amount_minor is not None and not (type(amount_minor) is int and 0 < amount_minor <= left):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import clock
@@ -42,7 +43,10 @@ def apply_review(
     now = clock.now()
     with Durable("apply_review"):
         payment = locked(payment)
-        problem = unsuitable(payment) if payment.status == S.REVIEW else f"it is {payment.get_status_display()}"
+        if payment.status == S.REVIEW:
+            problem = unsuitable(payment)
+        else:
+            problem = _("it is %(status)s") % {"status": payment.get_status_display()}
         if problem:
             raise NotInReview(payment.reference, problem)
         # After this lock no other attempt of the same purchase can be between this test and its activation.
@@ -63,6 +67,6 @@ def dismiss_review(payment: PaymentTransaction, *, actor: str, reason: str) -> P
     with Durable("dismiss_review"):
         payment = locked(payment)
         if payment.status != S.REVIEW:
-            raise NotInReview(payment.reference, f"it is {payment.get_status_display()}")
+            raise NotInReview(payment.reference, _("it is %(status)s") % {"status": payment.get_status_display()})
         move(payment, S.DISMISSED, detail=payment.detail, actor=actor, data={"reason": reason.strip()})
     return payment
