@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -21,11 +22,12 @@ from .base import page
 MOST = 100
 """So many at once: each is a transaction of its own, and somebody waits for the page."""
 
-SERVICES = {
-    "extend_trial": subscriptions.extend_trial,
-    "extend": subscriptions.extend,
-    "cancel": subscriptions.cancel,
+ACTS: dict[str, tuple[Callable[..., Subscription], Any]] = {
+    "extend_trial": (subscriptions.extend_trial, gettext_lazy("Give more days of trial")),
+    "extend": (subscriptions.extend, gettext_lazy("Give more days")),
+    "cancel": (subscriptions.cancel, gettext_lazy("Cancel at the end of what was paid")),
 }
+"""What is done, and what it is called."""
 
 
 class SeveralForm(forms.Form):
@@ -48,20 +50,16 @@ def act_on_several(
     if len(chosen) > MOST:
         messages.error(request, _("Choose at most %(most)d subscriptions at once.") % {"most": MOST})
         return None
+    service, title = ACTS[act]
     form = SeveralForm(act, request.POST if "reason" in request.POST else None)
     if not form.is_valid():
-        action = request.POST["action"]
-        shown = {"chosen": chosen, "form": form, "action": action, "checkbox": ACTION_CHECKBOX_NAME}
-        return page(site_admin, request, "several", title=site_admin.get_action(action)[2], **shown)
-    done, takes = 0, [form.cleaned_data["days"]] if "days" in form.fields else []
+        shown = {"chosen": chosen, "form": form, "action": request.POST["action"], "checkbox": ACTION_CHECKBOX_NAME}
+        return page(site_admin, request, "several", title=title, **shown)
+    done, actor = 0, request.user.get_username()
+    takes = [form.cleaned_data["days"]] if "days" in form.fields else []
     for subscription in chosen:
         try:
-            SERVICES[act](  # type: ignore[operator]
-                subscription.organization,
-                *takes,
-                actor=request.user.get_username(),
-                reason=form.cleaned_data["reason"],
-            )
+            service(subscription.organization, *takes, actor=actor, reason=form.cleaned_data["reason"])
         except NotPossible as error:
             messages.error(request, f"{subscription.organization}: {error}")
         else:

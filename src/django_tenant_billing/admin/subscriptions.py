@@ -19,7 +19,7 @@ from ..money import format_money
 from ..organizations import organization_model
 from ..quotas import check_all
 from .base import GoesWithOrganization, HasTools, WatchesBilling
-from .bulk import act_on_several
+from .bulk import ACTS, act_on_several
 from .filters import StateFilter
 from .inlines import PaymentInline, SubscriptionEventInline
 from .numbers import may_see_numbers, numbers_page
@@ -86,15 +86,15 @@ class SubscriptionAdmin(HasTools, WatchesBilling, GoesWithOrganization, admin.Mo
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: Any) -> None:
         perform(obj, form, request.user.get_username())
 
-    @admin.action(description=_("Give more days of trial"), permissions=["change"])
+    @admin.action(description=ACTS["extend_trial"][1], permissions=["change"])
     def extend_trials(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> HttpResponse | None:
         return act_on_several(self, request, queryset, "extend_trial")
 
-    @admin.action(description=_("Give more days"), permissions=["change"])
+    @admin.action(description=ACTS["extend"][1], permissions=["change"])
     def give_days(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> HttpResponse | None:
         return act_on_several(self, request, queryset, "extend")
 
-    @admin.action(description=_("Cancel at the end of what was paid"), permissions=["change"])
+    @admin.action(description=ACTS["cancel"][1], permissions=["change"])
     def cancel_them(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> HttpResponse | None:
         return act_on_several(self, request, queryset, "cancel")
 
