@@ -50,7 +50,7 @@ class Decision:
 
     feature: str
     singular: str
-    """The feature's label for one unit, as in "Reached invoice limit"."""
+    """The feature's label for one unit, as the catalogue has it."""
     plural: str
     kind: str = "happens"
     """``"happens"``, ``"exists"`` or ``"on_off"``."""
@@ -82,6 +82,16 @@ class Decision:
 
     def __bool__(self) -> bool:
         return self.allowed
+
+    @property
+    def unit(self) -> str:
+        """The label for one unit in the reader's language, as in "Reached invoice limit"."""
+        return _(self.singular)
+
+    @property
+    def label(self) -> str:
+        """The label for many units in the reader's language."""
+        return _(self.plural)
 
     @property
     def allowed(self) -> bool:
@@ -170,9 +180,9 @@ class Decision:
         if self.allowed:
             return ""
         if self.reason is Reason.NOT_INCLUDED:
-            text = _("The %(plan)s plan does not include %(features)s.") % {"plan": self.plan, "features": self.plural}
+            text = _("The %(plan)s plan does not include %(features)s.") % {"plan": self.plan, "features": self.label}
         else:
-            text = _("Reached %(feature)s limit (%(limit)d).") % {"feature": self.singular, "limit": self.limit}
+            text = _("Reached %(feature)s limit (%(limit)d).") % {"feature": self.unit, "limit": self.limit}
         return f"{text} {_('Upgrade your plan.')}" if self.upgradable else text
 
     def facts(self) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class UsageAdmin(GoesWithOrganization, admin.ModelAdmin):
     @admin.display(description=_("used of limit"))
     def limits(self, usage: Usage) -> str:
         rows = (
-            (d.plural, d.used, _("no limit") if d.limit is None else d.limit, _details(d))
+            (d.label, d.used, _("no limit") if d.limit is None else d.limit, _details(d))
             for d in check_all(usage.organization)
         )
         return format_html_join(mark_safe("<br>"), "{}: {} / {}{}", rows)

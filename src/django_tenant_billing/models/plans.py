@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
 
 from ..catalogue import MAX_GRACE_DAYS, MAX_INTERVALS, MAX_LIMIT, FeatureKind
 from ..money import format_money, to_major
@@ -142,6 +142,16 @@ class Feature(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def unit(self) -> str:
+        """The label for one, in the reader's language where a catalogue of messages has it."""
+        return gettext(self.singular)
+
+    @property
+    def label(self) -> str:
+        """The label for many, likewise."""
+        return gettext(self.plural)
 
 
 class PlanLimit(models.Model):

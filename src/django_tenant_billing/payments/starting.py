@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db.models import Model
+from django.utils.translation import gettext as _
 
 from .. import clock
 from ..exceptions import AlreadyPaid, GatewayRejected, GatewayUnavailable, NotForSale, TooManyAttempts
@@ -71,12 +72,15 @@ def attempt(
 ) -> PaymentTransaction:
     """A new attempt, ``created``. The caller has a transaction open. Raises NotForSale."""
     if sold.currency not in gateway.currencies:
-        raise NotForSale(sold.plan_id, f"{gateway.label} does not take {sold.currency}")
+        raise NotForSale(
+            sold.plan_id,
+            _("%(gateway)s does not take %(currency)s") % {"gateway": gateway.label, "currency": sold.currency},
+        )
     # One at a time for each organization: two tabs that pay for the same thing share one purchase.
     subscription = Subscription.objects.lock(organization.pk, now)
     quoted = quote(subscription, terms_of(sold), now).at_least(gateway.minimum_minor)
     if quoted.due_minor == 0:
-        raise NotForSale(sold.plan_id, "the organization has credit for all of it, so nothing has to be paid")
+        raise NotForSale(sold.plan_id, _("the organization has credit for all of it, so nothing has to be paid"))
     payment = PaymentTransaction(
         organization_id=organization.pk,
         organization_key=str(organization.pk),
