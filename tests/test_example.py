@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,31 @@ class Browser:
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.page.text)
         assert token, self.page.text
         return self.session.post(f"{self.url}{path}", data={"csrfmiddlewaretoken": token[1], **fields})
+
+
+class Latin(HTMLParser):
+    """The words in Latin letters that a page shows or reads out, outside of code and of what says it is English."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: set[str] = set()
+        self._skipped = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if not self._skipped and (tag == "code" or (tag != "html" and values.get("lang") == "en")):
+            self._skipped = tag
+        for name in ("aria-label", "data-label", "placeholder", "title", "alt"):
+            self.handle_data(values.get(name) or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._skipped:
+            self._skipped = ""
+
+    def handle_data(self, data: str) -> None:
+        if not self._skipped:
+            self.words |= set(re.findall("[A-Za-z]{2,}", data))
 
 
 def start_demo(folder: Path, *arguments: str) -> Demo:
@@ -709,3 +735,58 @@ def test_nobody_removes_members_of_another_organization(demo: Demo, samir: Brows
     samir.get("/team/")
     assert samir.post(theirs).status_code == 404
     assert ">sita</th>" in sita.get("/team/").text
+
+
+# ---- languages -------------------------------------------------------------------------------------------------------
+
+NAMES = set(re.findall(r"\w+", "Khata django tenant billing samir sita NPR INV FREE BASIC PRO Free Basic Pro"))
+SHOPS = set(re.findall(r"\w+", "Himal Traders Pokhara Tea House Devi Bakery Lakeside Hotel Quiet Inn"))
+PACKAGE = {"of", "month"}
+"""What the package says on these pages is for its own catalogue."""
+
+
+def in_nepali(browser: Browser) -> Browser:
+    """As the button in the footer does it."""
+    browser.get("/login/" if not browser.session.cookies else "/")
+    assert 'lang="ne">नेपाली</button>' in browser.page.text
+    browser.page = browser.post("/i18n/setlang/", language="ne", next="/")
+    assert '<html lang="ne">' in browser.page.text
+    return browser
+
+
+def test_in_nepali_the_pages_for_visitors_say_nothing_in_english(demo: Demo) -> None:
+    visitor = Browser(demo)
+    assert Latin(visitor.get("/").text).words > {"Khata", "Invoices", "Plans"}
+    in_nepali(visitor)
+    for path in ("/", "/login/", "/sign-up/", "/api/"):
+        assert Latin(visitor.get(path).text).words <= NAMES | PACKAGE, path
+    refused = visitor.sign_up("x" * 151, organization="", password2="other")
+    assert Latin(refused.text).words <= NAMES
+
+
+def test_in_nepali_the_pages_of_members_say_nothing_in_english(demo: Demo, samir: Browser) -> None:
+    in_nepali(samir)
+    (path,) = re.findall(r'action="(/organizations/\d+/switch/)"', samir.page.text)
+    samir.page = samir.post(path)
+    names = NAMES | SHOPS | PACKAGE
+    pages = ["/", "/invoices/", "/invoices/new/", "/customers/", "/customers/new/", "/report/", "/team/", "/team/new/"]
+    for page in pages:
+        assert Latin(samir.get(page).text).words <= names, page
+    samir.get("/customers/new/")
+    samir.page = samir.post("/customers/new/", name="Quiet Inn")
+    (delete,) = re.findall(r'href="(/customers/\d+/delete/)">Quiet Inn', samir.page.text)
+    (remove, *_others) = re.findall(r'href="(/team/\d+/remove/)"', samir.get("/team/").text)
+    for page in (delete, remove):
+        assert Latin(samir.get(page).text).words <= names, page
+    for page, fields in (
+        (remove, {}),
+        ("/team/new/", {"user": "sita", "role": "boss"}),
+        ("/invoices/new/", {"customer": "x", "amount": "x"}),
+        ("/customers/new/", {"name": ""}),
+        (delete, {}),
+    ):
+        assert Latin(samir.post(page, **fields).text).words <= names, page
+    sita = in_nepali(Browser(demo, "sita"))
+    (switch,) = re.findall(r'action="(/organizations/\d+/switch/)".*?\n.*Pokhara', sita.page.text)
+    sita.page = sita.post(switch)
+    assert Latin(sita.post("/team/new/").text).words <= names

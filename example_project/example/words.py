@@ -8,7 +8,8 @@ from django.utils.translation import gettext_noop as _
 FEATURES = [_("invoices"), _("customers"), _("team members"), _("API calls"), _("reports")]
 
 # What Django's own Nepali lacks.
-PASSWORDS = [
+FORMS = [
+    _("Select an option"),
     _("The two password fields didn’t match."),
     _("Your password can’t be too similar to your other personal information."),
     _("Your password can’t be a commonly used password."),
