@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
 
@@ -82,6 +83,15 @@ class Decision:
 
     def __bool__(self) -> bool:
         return self.allowed
+
+    def __str__(self) -> str:
+        """What a page shows of it: ``4 of 10``."""
+        if self.limit == 0:
+            return _("not included")
+        if self.kind == "on_off":
+            return _("included")
+        numbers = {"used": localize(self.used), "limit": localize(self.limit)}
+        return (_("%(used)s, no limit") if self.limit is None else _("%(used)s of %(limit)s")) % numbers
 
     @property
     def unit(self) -> str:
@@ -183,7 +193,7 @@ class Decision:
             text = _("The %(plan)s plan does not include %(features)s.") % {"plan": self.plan, "features": self.label}
         else:
             text = _("Reached %(feature)s limit (%(limit)d).") % {"feature": self.unit, "limit": self.limit}
-        return f"{text} {_('Upgrade your plan.')}" if self.upgradable else text
+        return " ".join((text, _("Upgrade your plan."))) if self.upgradable else text
 
     def facts(self) -> dict[str, Any]:
         """Every number of the JSON that tells of this decision; moments are ISO 8601 in UTC."""

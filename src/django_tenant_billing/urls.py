@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from .views import api, callbacks, changing, pages, subscription_api
+from .views import api, callbacks, changing, history, pages, receipts, subscription_api
 from .views.acts import ACTS
 
 app_name = "tenant_billing"
@@ -18,7 +18,10 @@ page_urlpatterns = [
     path("plans/", pages.plans, name="plans"),
     path("checkout/", changing.checkout, name="checkout"),
     re_path(rf"^change/{ACT}/$", changing.change, name="change"),
+    path("history/", history.history, name="history"),
+    path("history.csv", history.history_csv, name="history_csv"),
     path("payments/", pages.payment_list, name="payments"),
+    re_path(rf"^payments/{REFERENCE}/receipt/$", receipts.receipt, name="receipt"),
     re_path(rf"^payments/{REFERENCE}/(?P<token>[0-9a-f]{{64}})/$", pages.result, name="result"),
 ]
 

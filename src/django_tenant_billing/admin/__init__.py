@@ -9,6 +9,7 @@ from .organizations import (
     UsageEntryAdmin,
 )
 from .payments import ActivationAdmin, PaymentEventAdmin, PaymentTransactionAdmin
+from .receipts import ReceiptAdmin
 from .subscriptions import SubscriptionAdmin, SubscriptionEventAdmin
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "PaymentTransactionAdmin",
     "PlanAdmin",
     "PlanLimitAdmin",
+    "ReceiptAdmin",
     "SubscriptionAdmin",
     "SubscriptionEventAdmin",
     "UsageAdmin",

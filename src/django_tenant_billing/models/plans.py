@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from .. import vat
 from ..catalogue import MAX_GRACE_DAYS, MAX_INTERVALS, MAX_LIMIT, FeatureKind
 from ..money import format_money, to_major
 from ..periods import Interval, Reset
@@ -97,6 +98,20 @@ class PlanPrice(models.Model):
     @property
     def formatted_amount(self) -> str:
         return format_money(self.amount_minor, self.currency)
+
+    @property
+    def to_pay_minor(self) -> int:
+        """What a buyer pays, in paisa: with the tax that is added to it, if any."""
+        return vat.to_pay(self.amount_minor)
+
+    @property
+    def formatted_to_pay(self) -> str:
+        return format_money(self.to_pay_minor, self.currency)
+
+    @property
+    def vat_note(self) -> str:
+        """What stands beside the price: ``plus 13 % VAT``, ``includes 13 % VAT``, or nothing."""
+        return vat.note_of_price()
 
     @property
     def term(self) -> str:

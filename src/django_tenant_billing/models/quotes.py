@@ -139,14 +139,14 @@ def is_sold(terms: Terms) -> bool:
     prices = PlanPrice.objects.using(router.db_for_write(PlanPrice)).filter(
         plan=terms.plan, plan__is_active=True, currency=terms.currency
     )
-    return prices.filter(
-        interval=terms.interval.value, interval_count=terms.intervals, amount_minor__lte=terms.price_minor
-    ).exists()
+    same = prices.filter(interval=terms.interval.value, interval_count=terms.intervals)
+    return any(terms_of(price).price_minor <= terms.price_minor for price in same)
 
 
 def terms_of(price: PlanPrice) -> Terms:
+    """What this price comes to. The only place where tax is added to a price: behind it all money is what is paid."""
     return Terms(
-        price.plan_id, price.amount_minor, price.currency, Interval(price.interval), price.interval_count
+        price.plan_id, price.to_pay_minor, price.currency, Interval(price.interval), price.interval_count
     )  # fmt: skip
 
 

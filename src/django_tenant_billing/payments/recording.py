@@ -15,6 +15,7 @@ from ..models import PaymentTransaction, PlanPrice
 from ..models.append_only import reasoned
 from ..models.quotes import plan_for_sale, price_of
 from ..money import format_money
+from ..parties import buyer_of
 from ..verdicts import problem_of
 from .door import Durable, Kind, S, locked, log, move, using
 from .starting import attempt
@@ -65,9 +66,9 @@ def record_new(
 ) -> PaymentTransaction:
     """Record money that came without an attempt, for what the organization has to pay for ``plan`` now; as record."""
     reasoned(actor, reason, QUESTION)
-    asked, sold = get_gateway(gateway), price_of(plan, price)
+    asked, sold, buyer = get_gateway(gateway), price_of(plan, price), buyer_of(organization)
     with Durable("record_new"):
-        payment = attempt(organization, sold, gateway, asked, actor=actor, now=clock.now())
+        payment = attempt(organization, sold, gateway, asked, buyer=buyer, actor=actor, now=clock.now())
         _apply(payment, amount_minor, number.strip(), actor, reason.strip())
     return payment
 

@@ -26,6 +26,7 @@ from ..refusals import admit, refuse
 from ..states import OPEN, PaymentState
 from ..subscriptions import may_try, subscription_of
 from ..tokens import token_fits
+from .receipts import receipt_url
 from .shared import begins_later, come_again, private, result_url
 
 P = ParamSpec("P")
@@ -81,7 +82,7 @@ def payment_list(request: HttpRequest) -> HttpResponseBase:
     organization = admit(request, "view", json=False)
     if not isinstance(organization, Model):
         return organization
-    rows = PaymentTransaction.objects.filter(organization_id=organization.pk)[:50]
+    rows = PaymentTransaction.objects.filter(organization_id=organization.pk).select_related("receipt")[:50]
     context = {"organization": organization, "payments": [(row, result_url(row)) for row in rows]}
     return render(request, "tenant_billing/payments.html", context)
 
@@ -103,6 +104,7 @@ def result(request: HttpRequest, reference: str, token: str) -> HttpResponse:
         "by_hand": by_hand,
         "confirming": payment.status in OPEN or (created and by_hand is None),
         "begins": begins_later(payment),
+        "receipt_url": receipt_url(request, payment),
     }
     return render(request, "tenant_billing/result.html", context)
 
