@@ -90,6 +90,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "django_tenant_billing.context_processors.billing",
                 "orgs.context_processors.memberships",
             ]
         },
@@ -129,6 +130,8 @@ TENANT_BILLING_ORGANIZATION_MODEL = "orgs.Organization"
 TENANT_BILLING_CATALOGUE = default_catalogue(
     count={"customers": "invoicing.counts.count_customers", "team_members": "orgs.counts.count_team_members"}
 )
+TENANT_BILLING_SELLER = {"name": "Khata Software Pvt. Ltd.", "address": "Lakeside, Pokhara", "pan": "301234567"}
+TENANT_BILLING_VAT = "inclusive"
 TENANT_BILLING_AUTHORIZE = "orgs.permissions.may_bill"
 TENANT_BILLING_MODE = env.str("TENANT_BILLING_MODE", default="")
 TENANT_BILLING_PUBLIC_BASE_URL = env.str("TENANT_BILLING_PUBLIC_BASE_URL", default="")
