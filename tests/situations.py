@@ -6,13 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-<<<<<<< HEAD
-from django_tenant_billing import clock, quotas, subscriptions
-from django_tenant_billing.models import PaymentTransaction, Plan, Subscription, UsageCounter
-=======
-from django_tenant_billing import clock, payments, subscriptions
-from django_tenant_billing.models import PaymentTransaction, Plan, Receipt, Subscription
->>>>>>> 7e0aa4e700c9a9159da015ea52ea1d0b1790a542
+from django_tenant_billing import clock, payments, quotas, subscriptions
+from django_tenant_billing.models import PaymentTransaction, Plan, Receipt, Subscription, UsageCounter
 from django_tenant_billing.states import SETTLED
 from django_tenant_billing.testing import set_used, subscribe
 from django_tenant_billing.views.shared import result_url
@@ -269,9 +264,6 @@ SITUATIONS: tuple[Situation, ...] = (
     checkout_of_a_renewal, checkout_with_credit, no_such_plan, no_payments, many_payments, result_paid,
     result_paid_for_later, result_by_hand, result_confirming, result_in_review, result_canceled, result_expired,
     result_failed, result_not_received, result_refunded, result_refunded_in_part, result_being_refunded,
-<<<<<<< HEAD
-    result_dismissed, history, history_of_the_first_day, over_the_limit, not_in_the_plan, not_found,
-=======
-    result_dismissed, receipt, receipt_with_tax_of_what_went_back, over_the_limit, not_in_the_plan, not_found,
->>>>>>> 7e0aa4e700c9a9159da015ea52ea1d0b1790a542
+    result_dismissed, receipt, receipt_with_tax_of_what_went_back, history, history_of_the_first_day, over_the_limit,
+    not_in_the_plan, not_found,
 )  # fmt: skip
