@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django_tenant_billing import clock, subscriptions
-from django_tenant_billing.models import PaymentTransaction, Plan, Subscription
+from django_tenant_billing import clock, quotas, subscriptions
+from django_tenant_billing.models import PaymentTransaction, Plan, Subscription, UsageCounter
 from django_tenant_billing.states import SETTLED
 from django_tenant_billing.testing import set_used, subscribe
 from django_tenant_billing.views.shared import result_url
@@ -215,6 +215,29 @@ def not_in_the_plan(organization: Organization) -> str:
     return "/customers/new/"
 
 
+def history(organization: Organization) -> str:
+    """A year and a half of months, one without an invoice; the present one is under way."""
+    now = clock.now()
+    Subscription.objects.update(anchor=now)
+    UsageCounter.objects.bulk_create(
+        UsageCounter(
+            organization=organization, feature_id="invoices", used=37 * number % 11, updated_at=now,
+            period_start=now - (18 - number) * 30 * DAY, period_end=now - (17 - number) * 30 * DAY - DAY,
+        )
+        for number in range(17)
+    )  # fmt: skip
+    quotas.consume(organization, "invoices", 4)
+    quotas.reserve(organization, "customers", 1)
+    set_used(organization, "customers", 3)
+    set_used(organization, "team_members", 2)
+    return "/billing/history/"
+
+
+def history_of_the_first_day(organization: Organization) -> str:
+    quotas.consume(organization, "api_calls", 7)
+    return "/billing/history/"
+
+
 def not_found(organization: Organization) -> str:
     return "/billing/khalti/callback/?pidx=nobody"
 
@@ -225,5 +248,5 @@ SITUATIONS: tuple[Situation, ...] = (
     checkout_of_a_renewal, checkout_with_credit, no_such_plan, no_payments, many_payments, result_paid,
     result_paid_for_later, result_by_hand, result_confirming, result_in_review, result_canceled, result_expired,
     result_failed, result_not_received, result_refunded, result_refunded_in_part, result_being_refunded,
-    result_dismissed, over_the_limit, not_in_the_plan, not_found,
+    result_dismissed, history, history_of_the_first_day, over_the_limit, not_in_the_plan, not_found,
 )  # fmt: skip

@@ -269,7 +269,7 @@ def test_a_decision_reads_nothing_of_what_is_shown(request_: HttpRequest, organi
                 ("<p>Invoices this month: 900 of 1000</p>", "<p>Invoices this month: </p>"),
                 ('<a href="/invoices/new/">New invoice</a>', "<p></p>"),
                 ('<a href="/reports/">Reports</a>', "<p>Reports are part of the Basic plan.</p>"),
-                ("<strong>900 of 1000</strong>", ""),
+                ("<strong>900 of 1000</strong>", '<link rel="stylesheet" href="/static/tenant_billing/billing.css">'),
                 ("NPR 3,900, of it VAT: NPR 448.67", "NPR 3,900, of it VAT: NPR 448.67"),
                 ('Invoices: 900 of 1000. <a href="/billing/plans/">', ""),
             ],

@@ -308,3 +308,14 @@ def test_a_period_that_a_purchase_cut_short_ends_on_the_day_of_the_purchase(
             ("Feb. 10, 2026 to March 10, 2026, so far", "8 of 3000"),
             ("Jan. 31, 2026 to Feb. 10, 2026", "3"),
         ]
+
+
+def test_the_page_names_nothing_that_is_not_there(
+    used: None, browser: Client, organization: Organization, settings: Any
+) -> None:
+    (engine,) = settings.TEMPLATES
+    settings.TEMPLATES = [{**engine, "OPTIONS": {**engine["OPTIONS"], "string_if_invalid": "MISSING %s"}}]
+    page = text(browser.get(PATHS[0]))
+    assert "Highest: 10" in page
+    assert "tb-bar-meter" in page
+    assert "MISSING" not in page

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.http import HttpRequest
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -53,7 +54,7 @@ def test_it_tells_who_paid_whom_for_what_how_much_of_it_is_tax_and_how(
     for told in (
         "<h1>Receipt 1</h1>", date_format(timezone.localtime(paid.receipt.issued_at), "DATE_FORMAT"),
         SELLER["name"], SELLER["address"], "PAN 301234567", BUYER["name"], BUYER["address"], "PAN 609876543",
-        "PRO plan: month", "NPR 3,451.33", "VAT 13 %", "NPR 448.67", "<strong>NPR 3,900</strong>", "Bank transfer",
+        "PRO plan: 1 month", "NPR 3,451.33", "VAT 13 %", "NPR 448.67", "<strong>NPR 3,900</strong>", "Bank transfer",
         "SLIP-1", paid.reference,
     ):  # fmt: skip
         assert told in page
@@ -127,7 +128,12 @@ def test_refusals_come_in_the_ruled_order(browser: Client, paid: PaymentTransact
         answer = client.get(path)
         assert (answer.status_code, "There is no such receipt." in text(answer)) == (404, True)
     asked = []
-    settings.TENANT_BILLING_AUTHORIZE = lambda request, organization, action: asked.append(action) or False
+
+    def nobody(request: HttpRequest, organization: Organization, action: str) -> bool:
+        asked.append(action)
+        return False
+
+    settings.TENANT_BILLING_AUTHORIZE = nobody
     assert browser.get(address(paid)).status_code == 403
     assert asked == ["view"]
     assert browser.post(address(paid)).status_code == 405

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import models, router
 from django.db.models import F, Max, Q
-from django.utils.translation import gettext, override
+from django.utils.translation import gettext, ngettext_lazy, override
 from django.utils.translation import gettext_lazy as _
 
 from .. import parties, vat
@@ -22,11 +22,16 @@ from ..periods import Interval
 from ..states import PaymentState
 from .append_only import AppendOnlyModel, AppendOnlyQuerySet
 from .log import PaymentEvent
-from .plans import PERIODS
 from .quotes import Terms
 from .rows import insert_missing
 
 SERIES = "receipts"
+
+SPANS = {
+    Interval.DAY: ngettext_lazy("%(number)d day", "%(number)d days", "number"),
+    Interval.MONTH: ngettext_lazy("%(number)d month", "%(number)d months", "number"),
+    Interval.YEAR: ngettext_lazy("%(number)d year", "%(number)d years", "number"),
+}
 
 NOT_MADE = frozenset({"refund_refused", "refund_not_made"})
 """Why a payment whose refund was asked for stands again where it stood: nothing went back."""
@@ -46,8 +51,8 @@ class Refund(NamedTuple):
 
 def described(plan: str, interval: str, intervals: int) -> str:
     """The line of a receipt, in the language that is active."""
-    period = PERIODS[Interval(interval)] % {"number": intervals}
-    return gettext("%(plan)s plan: %(period)s") % {"plan": plan, "period": period}
+    span = SPANS[Interval(interval)] % {"number": intervals}
+    return gettext("%(plan)s plan: %(span)s") % {"plan": plan, "span": span}
 
 
 class ReceiptSequenceManager(models.Manager["ReceiptSequence"]):
