@@ -71,14 +71,19 @@ def page_of(payment: PaymentTransaction) -> str:
 
 
 def test_the_page_looks_again_only_while_something_can_come_of_it(organization: Organization) -> None:
-    waiting = attempt(organization, "pending")
-    page = page_of(waiting)
-    assert '<meta http-equiv="refresh" content="30">' in page
-    assert f'href="{result_url(waiting)}">Look again</a>' in page
-    page = page_of(attempt(organization, "paid"))
-    assert "refresh" not in page
-    assert "Look again" not in page
-    assert "Try again" not in page
+    url = result_url(attempt(organization, "pending"))
+    answer = Client().get(url)
+    assert answer.headers["Refresh"] == "30"
+    assert f'href="{url}">Look again</a>' in answer.content.decode()
+    assert f'href="{url}?still=1">Stop that</a>' in answer.content.decode()
+    still = Client().get(f"{url}?still=1")
+    assert "Refresh" not in still.headers
+    assert "Stop that" not in still.content.decode()
+    assert f'href="{url}?still=1">Look again</a>' in still.content.decode()
+    paid = Client().get(result_url(attempt(organization, "paid")))
+    assert "Refresh" not in paid.headers
+    for offered in ("Look again", "Stop that", "Try again"):
+        assert offered not in paid.content.decode()
 
 
 def test_whoever_did_not_pay_can_try_again_for_the_same_term(organization: Organization) -> None:

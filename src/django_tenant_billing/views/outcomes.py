@@ -92,10 +92,7 @@ def told(payment: PaymentTransaction) -> Told:
         text = _("Quote the reference below. The plan becomes active as soon as we have seen your money.")
         title = _("Pay by: %(gateway)s") % {"gateway": label}
         return Told(badge=badge, title=title, text=text, instructions=gateway.instructions)
-    text = _(
-        "This page looks again by itself every half minute. You can also leave it: the plan becomes active as soon as "
-        "the gateway confirms."
-    )
+    text = _("You can leave this page: the plan becomes active as soon as the gateway confirms.")
     return Told(badge=badge, title=_("We are confirming your payment"), text=text, confirming=True)
 
 
