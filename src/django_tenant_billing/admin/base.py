@@ -33,10 +33,12 @@ class ReadOnly:
         return False
 
 
-class HasTools:
-    """Links above the list, to pages that are no list."""
+TOOLS = "tenant_billing/admin/list.html"
 
-    change_list_template = "tenant_billing/admin/list.html"
+
+class HasTools:
+    """Links above the list, to pages that are no list. Its template is TOOLS."""
+
     admin_site: Any
 
     class Media:
@@ -61,7 +63,7 @@ def only_look(request: HttpRequest, *, may: bool) -> None:
 def page(site_admin: Any, request: HttpRequest, name: str, **context: Any) -> HttpResponse:
     """A page of ours inside the admin: ``title`` is its heading."""
     # What {% url "admin:..." %} leads to: a site may have more than one admin.
-    request.current_app = site_admin.admin_site.name  # type: ignore[attr-defined]
+    request.current_app = site_admin.admin_site.name
     shared = site_admin.admin_site.each_context(request)
     return render(request, f"tenant_billing/admin/{name}.html", {**shared, **context})
 

@@ -48,7 +48,8 @@ class PlanLimitFormSet(forms.BaseInlineFormSet):
 
     @cached_property
     def features(self) -> list[Any]:
-        return list(self.form.base_fields["feature"].choices)
+        field: Any = self.form.base_fields["feature"]
+        return list(field.choices)
 
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
