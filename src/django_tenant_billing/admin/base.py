@@ -44,9 +44,8 @@ class HasTools:
     class Media:
         css: ClassVar = {"all": ("tenant_billing/admin.css",)}
 
-    def tools(self, request: HttpRequest) -> dict[str, Any]:
-        """What whoever asks may go to: the name of the address in this admin, and what it is called."""
-        raise NotImplementedError
+    tools: Any
+    """A method of the request: where whoever asks may go, by the name of the address in this admin, as it is called."""
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         site = self.admin_site.name

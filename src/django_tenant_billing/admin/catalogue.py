@@ -53,8 +53,7 @@ class PlanLimitFormSet(forms.BaseInlineFormSet):
 
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
-        if "feature" in form.fields:  # but for who may only look
-            form.fields["feature"].choices = self.features
+        form.fields["feature"].choices = self.features
 
 
 class PlanLimitInline(admin.TabularInline):
