@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin import helpers
 from django.contrib.auth.models import User
 from django.core.checks import Error
 from django.test import Client
@@ -32,8 +33,11 @@ DOCS = Path(__file__).parents[1] / "docs" / "admin.md"
 
 
 @pytest.fixture
-def site(settings: Any) -> UnfoldAdminSite:
+def site(settings: Any, monkeypatch: pytest.MonkeyPatch) -> UnfoldAdminSite:
     """An admin of unfold's make beside the plain one, with ours in it."""
+    # Unfold puts its own classes here for the whole process: the plain admin is to be plain again after the test.
+    for name in ("AdminForm", "Fieldline"):
+        monkeypatch.setattr(helpers, name, getattr(helpers, name))
     # Not its default configuration, which would replace the admin of all other tests.
     settings.INSTALLED_APPS = ["unfold.apps.BasicAppConfig", *settings.INSTALLED_APPS]
     made = UnfoldAdminSite(name="dressed")

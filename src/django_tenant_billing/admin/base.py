@@ -33,18 +33,19 @@ class ReadOnly:
         return False
 
 
-class HasTools:
-    """Links above the list, to pages that are no list."""
+TOOLS = "tenant_billing/admin/list.html"
 
-    change_list_template = "tenant_billing/admin/list.html"
+
+class HasTools:
+    """Links above the list, to pages that are no list. Its template is TOOLS."""
+
     admin_site: Any
 
     class Media:
         css: ClassVar = {"all": ("tenant_billing/admin.css",)}
 
-    def tools(self, request: HttpRequest) -> dict[str, Any]:
-        """What whoever asks may go to: the name of the address in this admin, and what it is called."""
-        raise NotImplementedError
+    tools: Any
+    """A method of the request: where whoever asks may go, by the name of the address in this admin, as it is called."""
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         site = self.admin_site.name
@@ -61,7 +62,7 @@ def only_look(request: HttpRequest, *, may: bool) -> None:
 def page(site_admin: Any, request: HttpRequest, name: str, **context: Any) -> HttpResponse:
     """A page of ours inside the admin: ``title`` is its heading."""
     # What {% url "admin:..." %} leads to: a site may have more than one admin.
-    request.current_app = site_admin.admin_site.name  # type: ignore[attr-defined]
+    request.current_app = site_admin.admin_site.name
     shared = site_admin.admin_site.each_context(request)
     return render(request, f"tenant_billing/admin/{name}.html", {**shared, **context})
 

@@ -48,12 +48,12 @@ class PlanLimitFormSet(forms.BaseInlineFormSet):
 
     @cached_property
     def features(self) -> list[Any]:
-        return list(self.form.base_fields["feature"].choices)
+        field: Any = self.form.base_fields["feature"]
+        return list(field.choices)
 
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
-        if "feature" in form.fields:  # but for who may only look
-            form.fields["feature"].choices = self.features
+        form.fields["feature"].choices = self.features
 
 
 class PlanLimitInline(admin.TabularInline):

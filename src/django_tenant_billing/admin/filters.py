@@ -13,7 +13,6 @@ from django.utils.translation import gettext_lazy
 from .. import clock
 from ..gateways.registry import gateway_aliases
 from ..lifecycle import State
-from ..models.standing import SubscriptionQuerySet
 from ..payments.suspecting import REASONS
 
 
@@ -25,7 +24,7 @@ class StateFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(state.value, str(state.label)) for state in State]
 
-    def queryset(self, request: HttpRequest, queryset: SubscriptionQuerySet[Any]) -> SubscriptionQuerySet[Any]:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.standing(clock.now()).filter(stands=self.value()) if self.value() else queryset
 
 

@@ -35,17 +35,16 @@ class ShownChecks(InlineModelAdminChecks):
 class ShownFormSet(BaseModelFormSet):
     """Rows that are found by something else than a foreign key to the page's object."""
 
-    new_objects = changed_objects = deleted_objects = ()
-
     def __init__(
         self, data: Any = None, files: Any = None, instance: Any = None, save_as_new: Any = None, **kwargs: Any
     ) -> None:
         # Nothing of what is posted is read: rows may have come since the page was made.
         super().__init__(**kwargs)
+        self.new_objects, self.changed_objects, self.deleted_objects = [], [], []
 
     @classmethod
     def get_default_prefix(cls) -> str:
-        return str(cls.model._meta.model_name)
+        return str(cls.model._meta.model_name)  # type: ignore[union-attr]
 
     def is_valid(self) -> bool:
         return True
@@ -57,14 +56,13 @@ class ShownFormSet(BaseModelFormSet):
 class ShownInline(ReadOnly, admin.TabularInline):
     """An inline that shows ``rows`` of the page's object."""
 
-    formset = ShownFormSet
+    formset = ShownFormSet  # type: ignore[assignment]
     checks_class = ShownChecks
     extra = 0
     can_delete = False
 
-    def rows(self, shown: Any) -> QuerySet[Any]:
-        """What is shown of it. One query."""
-        raise NotImplementedError
+    rows: Any
+    """A method of the page's object: what is shown of it, in one query."""
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         rows = list(self.rows(obj))

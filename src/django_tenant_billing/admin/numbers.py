@@ -62,7 +62,7 @@ def numbers_page(site_admin: Any, request: HttpRequest) -> HttpResponse:
 
 
 def _by_state(states: dict[State, int]) -> list[tuple[str, int]]:
-    return [(state.label, states.get(state, 0)) for state in State]
+    return [(str(state.label), states.get(state, 0)) for state in State]
 
 
 def _month(month: metrics.Month) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ..periods import Interval
 from ..states import PaymentState
 from ..views.shared import non_atomic
 from .acting import REFUSALS, PaymentActForm
-from .base import HasTools, ReadOnly, only_look, page
+from .base import TOOLS, HasTools, ReadOnly, only_look, page
 from .filters import GatewayFilter, SuspicionFilter
 from .gateways import WatchesGateways
 from .inbox import inbox, why
@@ -29,6 +29,7 @@ from .recording import RecordNewForm
 
 @admin.register(PaymentTransaction)
 class PaymentTransactionAdmin(HasTools, WatchesGateways, ReadOnly, admin.ModelAdmin):
+    change_list_template = TOOLS
     change_form_template = "tenant_billing/admin/payment.html"
     list_display = (
         "reference", "organization_name", "plan_code", "asked", "status", "detail", "suspicion", "gateway",

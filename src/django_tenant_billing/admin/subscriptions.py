@@ -18,7 +18,7 @@ from ..models import Subscription
 from ..money import format_money
 from ..organizations import organization_model
 from ..quotas import check_all
-from .base import GoesWithOrganization, HasTools, WatchesBilling
+from .base import TOOLS, GoesWithOrganization, HasTools, WatchesBilling
 from .bulk import ACTS, act_on_several
 from .filters import StateFilter
 from .inlines import PaymentInline, SubscriptionEventInline
@@ -35,6 +35,7 @@ HOW_IT_STANDS = (
 class SubscriptionAdmin(HasTools, WatchesBilling, GoesWithOrganization, admin.ModelAdmin):
     """Everything is an act with a reason, or comes from payments."""
 
+    change_list_template = TOOLS
     form = ActForm
     list_display = ("organization", "plan", "in_force", "state", "period_start", "period_end")
     list_filter = (StateFilter, "plan", "period_end")

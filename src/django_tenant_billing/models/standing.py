@@ -45,7 +45,7 @@ class SubscriptionQuerySet(models.QuerySet[Row]):
         now = now or clock.now()
         return self._until().filter(Q(grace_ends_at=None) | Q(grace_ends_at__lte=now), until__lte=now)
 
-    def standing(self, now: datetime) -> SubscriptionQuerySet[Row]:
+    def standing(self, now: datetime) -> SubscriptionQuerySet[Any]:
         """Each row with ``in_force`` and ``stands``: what its ``plan_in_force(now)`` and its ``state(now)`` say."""
         word, paid = CharField(), Q(until=None) | Q(until__gt=now)
         in_force = Case(
@@ -63,7 +63,7 @@ class SubscriptionQuerySet(models.QuerySet[Row]):
             default=Value(State.EXPIRED.value),
             output_field=word,
         )
-        return cast("SubscriptionQuerySet[Row]", self._until().annotate(in_force=in_force, stands=stands))
+        return cast("SubscriptionQuerySet[Any]", self._until().annotate(in_force=in_force, stands=stands))
 
     def _until(self) -> SubscriptionQuerySet[Row]:
         return cast("SubscriptionQuerySet[Row]", self.alias(until=Coalesce(F("next_period_end"), F("period_end"))))
