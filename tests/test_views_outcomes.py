@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 
+from django_tenant_billing import clock
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.models import PaymentTransaction
 from django_tenant_billing.states import OPEN, SOFT_FAILED, PaymentState
 from django_tenant_billing.views.badges import PAYMENT
 from django_tenant_billing.views.outcomes import told
 from django_tenant_billing.views.shared import result_url
+from tests.manual import begin, came, use_bank
 from tests.portal import STANDINGS, attempt
+from tests.sales import pay
 from tests.testapp.models import Organization
 
 pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_log]
@@ -48,6 +52,14 @@ def test_where_no_money_can_be_under_way_none_is_promised_back(organization: Org
 def test_a_gateway_that_is_gone_is_called_by_its_alias(organization: Organization) -> None:
     said = told(attempt(organization, "canceled", gateway="old-wallet"))
     assert said.text.startswith("It was canceled at old-wallet before it was paid.")
+
+
+def test_a_plan_that_was_paid_ahead_is_told_with_its_beginning(organization: Organization, settings: Any) -> None:
+    use_bank(settings)
+    pay(organization, "PRO", clock.now())
+    later = told(came(begin(organization, "BASIC")))
+    assert later.text.startswith("The Basic plan begins when the time you have paid for ends: ")
+    assert told(came(begin(organization, "PRO"), number="SLIP-2")).text == "The Pro plan is active."
 
 
 def test_a_refund_in_part_names_both_amounts(organization: Organization) -> None:

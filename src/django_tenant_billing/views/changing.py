@@ -95,7 +95,7 @@ def _pay(request: HttpRequest, organization: Model) -> HttpResponse:
         status, text = HTTPStatus.BAD_GATEWAY, _("%(gateway)s cannot take this payment now.")
     else:
         return send_payer(request, payment, gateway, sent)
-    text = f"{text % {'gateway': gateway.label}} {_('Nothing was charged. Try again in a minute.')}"
+    text = " ".join((text % {"gateway": gateway.label}, _("Nothing was charged. Try again in a minute.")))
     return _checkout_page(request, organization, plan, term, error=text, status=status)
 
 

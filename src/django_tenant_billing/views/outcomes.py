@@ -131,4 +131,4 @@ def _not_paid(payment: PaymentTransaction, label: str) -> str:
     why = str(NOT_PAID.get(payment.detail, BY_STATE[S(payment.status)])) % {"gateway": label}
     if payment.detail in NEVER_SENT:
         return why
-    return f"{why} {_('If money left your wallet all the same, it will be found and applied.')}"
+    return " ".join((why, _("If money left your wallet all the same, it will be found and applied.")))

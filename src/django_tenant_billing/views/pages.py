@@ -18,9 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from .. import clock, quotas
-from ..catalogue import FeatureKind
 from ..conf import conf
-from ..decisions import Decision
 from ..exceptions import Busy, CatalogueMissing, GatewayNotConfigured
 from ..lifecycle import State
 from ..models import PaymentTransaction, Plan, PlanLimit, Subscription
@@ -36,7 +34,6 @@ from .shared import come_again, result_url
 
 P = ParamSpec("P")
 PER_PAGE = 25
-NEAR_PERCENT = 80
 logger = logging.getLogger("tenant_billing")
 
 
@@ -140,7 +137,7 @@ def overview_page(
         "may_cancel": _runs(subscription, now),
         "may_renew": subscription.period_end is not None,
         "decisions": decisions,
-        "near": sorted(filter(_is_near, decisions), key=lambda decision: decision.remaining != 0),
+        "near": sorted((one for one in decisions if one.is_near), key=lambda decision: decision.remaining != 0),
         "error": error,
     }
     return render(request, "tenant_billing/overview.html", context, status=status)
@@ -149,11 +146,6 @@ def overview_page(
 def _runs(subscription: Subscription, now: datetime) -> bool:
     """Is there something that goes on and could be canceled?"""
     return subscription.state(now) in (State.ACTIVE, State.TRIALING) and subscription.period_end is not None
-
-
-def _is_near(decision: Decision) -> bool:
-    """Is so much of a limit used that a person should hear of it? Of what is on or off nothing is ever used."""
-    return bool(decision.limit) and decision.kind != FeatureKind.ON_OFF and (decision.percent or 0) >= NEAR_PERCENT
 
 
 def not_found(request: HttpRequest, message: str) -> HttpResponse:
