@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.models import User
-from django.test import Client
+from django.http import HttpRequest
+from django.test import Client, RequestFactory
 
 from tests.testapp.models import Organization
 
@@ -13,3 +16,10 @@ def member(organization: Organization, user: User, **headers: str) -> Client:
     client = Client(headers={"X-Organization": str(organization.pk), **headers})
     client.force_login(user)
     return client
+
+
+def request_of(organization: Any, user: Any) -> HttpRequest:
+    """A request as the site's middleware leaves it."""
+    request = RequestFactory().get("/")
+    request.user, request.organization = user, organization  # type: ignore[attr-defined]
+    return request

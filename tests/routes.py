@@ -23,7 +23,8 @@ Rows = dict[tuple[str, Any], dict[str, Any]]
 
 def addresses(reference: str, *, token: str = "0" * 64) -> Iterator[tuple[str, str]]:
     """The name and the path of every route, for every gateway and act; in the place of a reference stands this one."""
-    values = {"gateway": ("khalti", "esewa"), "reference": (reference,), "token": (token,), "act": tuple(ACTS)}
+    values = {"gateway": ("khalti", "esewa"), "reference": (reference,), "token": (token,), "act": tuple(ACTS),
+              "number": ("1",)}  # fmt: skip
     for pattern in urlpatterns:
         names = list(pattern.pattern.regex.groupindex)
         for chosen in product(*(values[name] for name in names)):

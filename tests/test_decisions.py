@@ -138,3 +138,27 @@ def test_a_decision_goes_through_json_and_back_unchanged() -> None:
         period_start=NOW - DAY, period_end=NOW + DAY, limit_source=LimitSource.OVERRIDE, limit_until=NOW + DAY
     )
     assert Decision.unpack(json.loads(json.dumps(made.pack()))) == made
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"used": 4}, "4 of 10"),
+        ({"used": 12, "held": 3}, "12 of 10"),
+        ({"used": 4, "limit": None}, "4, no limit"),
+        ({"limit": 0}, "not included"),
+        ({"kind": "on_off", "limit": 0}, "not included"),
+        ({"kind": "on_off", "limit": 1}, "included"),
+        ({"kind": "on_off", "limit": None}, "included"),
+    ],
+)
+def test_a_decision_as_text_is_what_a_page_shows_of_it(changes: dict[str, Any], shown: str) -> None:
+    assert str(decision(**changes)) == shown
+
+
+@pytest.mark.parametrize(
+    ("used", "held", "limit", "near"),
+    [(7, 0, 10, False), (7, 1, 10, True), (12, 0, 10, True), (9, 0, None, False), (1, 0, 0, False)],
+)
+def test_a_limit_is_near_from_eighty_percent_on(used: int, held: int, limit: int | None, near: bool) -> None:
+    assert decision(used=used, held=held, limit=limit).is_near is near

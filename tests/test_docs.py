@@ -16,10 +16,14 @@ from django.core.management import get_commands
 from django.test import Client, override_settings
 from django.test.utils import isolate_apps
 
-from django_tenant_billing import subscriptions
+from django_tenant_billing import quotas, subscriptions
 from django_tenant_billing.conf import SETTING_NAMES
-from django_tenant_billing.models import Subscription, SubscriptionEvent
+from django_tenant_billing.contrib.simulator.server import Server
+from django_tenant_billing.models import PaymentTransaction, Subscription, SubscriptionEvent
 from django_tenant_billing.testing import set_used
+from django_tenant_billing.urls import api_urlpatterns
+from tests.members import member
+from tests.test_payments import pay
 from tests.testapp.models import Organization
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +31,19 @@ DOCS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").gl
 GUIDE_NAMES = {
     "KHALTI_SECRET_KEY", "KHALTI_PUBLIC_KEY", "KHALTI_CALLBACK_URL", "ESEWA_MERCHANT_CODE", "ESEWA_MERCHANT_SECRET"
 }  # fmt: skip
+
+
+REFERENCE = re.compile(r"TB-[A-Z2-9]{17}")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00")
+
+EXCHANGE = r"""
+^```http\n
+(GET|POST)\ (\S+)\n (?:[\w-]+:\ .*\n)+ \n
+(?:({.*})\n\n)?
+HTTP/1.1\ (\d+)\ .*\n ((?:[\w-]+:\ .*\n)*) \n
+((?:(?!```).*\n)*)
+^```$
+"""
 
 
 def blocks(language: str) -> list[Any]:
@@ -84,6 +101,62 @@ def test_what_is_said_of_subscriptions_is_what_they_do(organization: Organizatio
     assert changes == [
         "started", "canceled", "resumed", "change_scheduled", "change_undone", "renewed", "comped",
     ]  # fmt: skip
+
+
+def told(documented: Any, answered: Any) -> bool:
+    """Is all that is documented in the answer? Of a moment, a reference and what ends in "..." only that they are."""
+    if isinstance(documented, dict):
+        return all(name in answered and told(value, answered[name]) for name, value in documented.items())
+    if isinstance(documented, list):
+        return len(documented) == len(answered) and all(map(told, documented, answered))
+    if isinstance(documented, str) and documented.endswith("..."):
+        return str(answered).startswith(documented[:-3])
+    pattern = next(
+        (one for one in (REFERENCE, MOMENT) if isinstance(documented, str) and one.fullmatch(documented)), None
+    )
+    return bool(pattern.fullmatch(answered)) if pattern else bool(documented == answered)
+
+
+def test_what_is_said_of_the_json_is_what_is_answered(
+    organization: Organization, user: User, simulator: Server
+) -> None:
+    client = member(organization, user, Authorization="Bearer x")
+    quotas.consume(organization, "invoices", 4)
+    document = (ROOT / "docs" / "api.md").read_text()
+    exchanges = re.findall(EXCHANGE, document, re.M | re.X)
+    assert len(exchanges) == document.count("```http")
+    for method, path, sent, status, headers, body in exchanges:
+        payment = PaymentTransaction.objects.first()
+        if path.endswith("/verify/"):
+            pay(simulator, PaymentTransaction.objects.get())
+        real = REFERENCE.sub(payment.reference, f"{path} {sent}") if payment else f"{path} {sent}"
+        address, _space, content = real.partition(" ")
+        answer: Any = client.generic(method, address, content, "application/json")
+        assert answer.status_code == int(status), path
+        for name, value in re.findall(r"(\S+): (.*)", headers):
+            assert answer.headers[name] == value
+        assert told(json.loads(body), answer.json()), (path, answer.json())
+
+
+def test_the_json_that_is_documented_and_the_addresses_there_are_are_the_same() -> None:
+    table = re.findall(r"^\| `(?:GET|POST) ([^?`]+)[^|]*` \|", (ROOT / "docs" / "api.md").read_text(), re.M)
+    routes = {re.sub(r"<\w+:(\w+)>", r"<\1>", str(pattern.pattern)) for pattern in api_urlpatterns}
+    assert set(table) == routes
+
+
+@pytest.mark.parametrize(
+    ("documented", "answered", "fits"),
+    [
+        ({"a": 1}, {"a": 1, "b": 2}, True), ({"a": 1}, {"b": 2}, False), ({"a": None}, {"a": 0}, False),
+        ([1], [1, 2], False), ([{"a": 1}], [{"a": 1}], True), ("/x/...", "/x/y", True), ("/x/...", "/y", False),
+        ("TB-7K2MPQ4XWN9RTYDCA", "TB-22222222222222222", True), ("TB-7K2MPQ4XWN9RTYDCA", "PRO", False),
+        ("2026-11-01T03:30:00+00:00", "2025-01-01T00:00:00.000001+00:00", True),
+    ],
+)  # fmt: skip
+def test_a_difference_between_what_is_documented_and_answered_is_seen(
+    documented: Any, answered: Any, *, fits: bool
+) -> None:
+    assert told(documented, answered) is fits
 
 
 @pytest.mark.parametrize("code", blocks("console"))

@@ -356,6 +356,6 @@ def test_d3_filled_tables_go_back_to_nothing_and_come_again(caplog: pytest.LogCa
 def test_the_migration_records_nothing_of_a_site_but_its_organization_model() -> None:
     folder = Path(__file__).parents[1] / "src" / "django_tenant_billing" / "migrations"
     text = "".join(file.read_text("utf-8") for file in folder.glob("0*.py"))
-    assert text.count("to=settings.TENANT_BILLING_ORGANIZATION_MODEL") == 8
+    assert text.count("to=settings.TENANT_BILLING_ORGANIZATION_MODEL") == 9
     for word in ("testapp", 'related_name="usage"', 'related_name="subscription"', "AUTH_USER", "OrganizationForeign"):
         assert word not in text

@@ -31,6 +31,8 @@ from django_tenant_billing.models import (
     Plan,
     PlanLimit,
     PlanPrice,
+    Receipt,
+    ReceiptSequence,
     Subscription,
     Throttle,
     TrialMark,
@@ -97,7 +99,34 @@ def one_activation(organization: Organization, **changes: Any) -> Activation:
     return activation(payment(organization), **changes)
 
 
+def receipt(payment: PaymentTransaction, **changes: Any) -> Receipt:
+    values: dict[str, Any] = {
+        "number": 1, "issued_at": NOW, "currency": "NPR", "net_minor": 100, "vat_minor": 13, "total_minor": 113,
+        "vat_percent": 13,
+    }  # fmt: skip
+    return Receipt.objects.create(payment=payment, **values | changes)
+
+
 # What must never be
+
+
+def one_receipt(organization: Organization, **changes: Any) -> None:
+    receipt(paid(organization), **changes)
+
+
+def two_receipts(organization: Organization, **changes: Any) -> None:
+    first = receipt(paid(organization))
+    receipt(**{"payment": paid(organization), "number": first.number + 1, **changes})
+
+
+def one_payment_receipted_twice(organization: Organization) -> None:
+    first = receipt(paid(organization))
+    receipt(first.payment, number=2)
+
+
+def sequences(*names: str) -> None:
+    for name in names:
+        ReceiptSequence.objects.create(name=name)
 
 
 def price(**values: Any) -> PlanPrice:
@@ -337,6 +366,14 @@ NEVER: dict[str, tuple[list[Act], list[Act]]] = {
     "throttle.name": ([lambda o: throttles("a", "a")], [lambda o: throttles("a", "b")]),
     "activation.payment": ([one_payment_activated_twice], [two_activations]),
     "activation.purchase": ([lambda o: two_activations(o, purchase="a")], [two_activations]),
+    "receipt.number": ([lambda o: two_receipts(o, number=1)], [two_receipts]),
+    "receipt.payment": ([one_payment_receipted_twice], [two_receipts]),
+    "receiptsequence.name": ([lambda o: sequences("a", "a")], [lambda o: sequences("a", "b")]),
+    "tb_receipt_adds_up": (
+        [lambda o: one_receipt(o, vat_minor=14), lambda o: one_receipt(o, total_minor=112)],
+        [lambda o: one_receipt(o, net_minor=113, vat_minor=0)],
+    ),
+    "tb_receipt_numbered_from_one": ([lambda o: one_receipt(o, number=0)], [one_receipt]),
     "subscription.organization": (
         [lambda o: Subscription.objects.create(organization=o, plan_id="PRO", anchor=NOW, period_start=NOW)],
         [lambda o: other_organization()],

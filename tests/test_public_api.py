@@ -111,6 +111,8 @@ ROOT = Path(django_tenant_billing.__file__).parent
                 "Plan",
                 "PlanLimit",
                 "PlanPrice",
+                "Receipt",
+                "ReceiptSequence",
                 "Subscription",
                 "SubscriptionEvent",
                 "Throttle",

@@ -209,7 +209,7 @@ def test_a_preview_tells_what_exists_beyond_the_lower_limits(sold: Organization)
     with at(START):
         offered, over = subscriptions.preview(sold, "BASIC")
     assert offered.purchase is Purchase.PREPAYS
-    assert [(e.feature, e.plural, e.used, e.limit) for e in over] == [("customers", "customers", 51, 50)]
+    assert [(e.feature, e.label, e.used, e.limit) for e in over] == [("customers", "customers", 51, 50)]
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,8 @@ def test_json_refusals_come_in_the_ruled_order(
     assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
     del settings.TENANT_BILLING_AUTHORIZE
     answer = client.generic("DELETE", f"/billing/{path}", headers=mine)
-    assert (answer.status_code, answer.headers["Allow"]) == (405, method)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, {"GET": "GET, HEAD"}.get(method, method))
+    assert answer.json()["code"] == "method_not_allowed"
 
 
 def test_head_is_answered_like_get(client: Client) -> None:
@@ -180,7 +181,7 @@ def test_the_client_chooses_the_plan_and_nothing_else(client: Client, simulator:
     "body",
     [
         {"plan": "FREE"}, {"plan": "GOLD"}, {"plan": "pro"}, {}, {"plan": None}, {"plan": ["PRO"]}, {"plan": ""},
-        {"plan": "P" * 101}, {"plan": "PRO\x00"}, [], "PRO", "{", "null", "[" * 6000, b"\xff", "x" * 20_000,
+        {"plan": "P" * 101}, {"plan": "PRO\x00"}, [], "PRO", "{", "null", "[" * 6000, b"\xff", "9" * 5000,
     ],
 )  # fmt: skip
 def test_a_bad_body_is_a_400_and_stores_nothing(client: Client, simulator: Server, body: Any) -> None:
@@ -307,5 +308,16 @@ def test_the_payment_of_another_organization_is_a_404_and_nothing_moves(
     assert payments.settle(payment).status == "paid"
 
 
-def test_verify_without_a_name_is_a_400(client: Client, simulator: Server) -> None:
-    assert post(client, "khalti/verify/", {"plan": "PRO"}).status_code == 400
+@pytest.mark.parametrize("body", [{"plan": "PRO"}, {"reference": ""}, {"pidx": 1, "payment_id": None}])
+def test_verify_without_a_name_is_a_400(client: Client, simulator: Server, body: Any) -> None:
+    answer = post(client, "khalti/verify/", body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_verify_reads_the_whole_return_of_a_gateway_in_which_some_names_are_empty(
+    client: Client, simulator: Server, organization: Organization
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment)
+    body = {"transaction_id": "", "pidx": payment.gateway_reference, "payment_id": None}
+    assert post(client, "khalti/verify/", body).json()["reference"] == payment.reference

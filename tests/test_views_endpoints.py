@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.test import Client
 
-from django_tenant_billing import clock
+from django_tenant_billing import clock, quotas
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.exceptions import AlreadyPaid, Busy, GatewayUnavailable, TooManyAttempts
 from django_tenant_billing.gateways.base import Checkout, Claim, Gateway, Order, Proof
@@ -38,6 +39,13 @@ class Moody(Gateway):
 
     def look_up(self, order: Order) -> Proof:
         raise [*self.raises, GatewayUnavailable("Moody says nothing.")][0]
+
+
+class Broken(BytesIO):
+    """A connection that ends before its body does."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise OSError("gone")
 
 
 @pytest.fixture
@@ -174,3 +182,104 @@ def test_w7_a_payment_is_verified_three_times_a_minute_and_staff_may_ask_more_of
     assert payment.status == "paid"
     with clock.moved(timedelta(minutes=2)):
         assert verify(browser, payment).status_code == 200
+
+
+# --- bodies and queries that cannot be read --------------------------------------------------------------------------
+
+MULTIPART, FORM = "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize("bearer", [False, True])
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "code"),
+    [
+        (b"x" * 20_000, "application/json", 413, "too_large"),
+        (b"x" * 3_000_000, "application/json", 413, "too_large"),
+        (b"plan=" + b"x" * 3_000_000, FORM, 413, "too_large"),
+        (b"&".join(b"a%d=1" % number for number in range(1001)), FORM, 400, "bad_request"),
+        (b"plan=PRO", f"{FORM}; charset=latin-1", 400, "bad_request"),
+        (b"--x\r\n", "multipart/form-data", 400, "bad_request"),
+        (b"--x\r\nContent-Disposition: form-data; name=plan\r\n\r\nGOLD\r\n--x--\r\n", MULTIPART, 400, "not_for_sale"),
+        (b'{"plan": "PRO"}', "text/plain", 400, "bad_request"),
+        (b'{"plan": "PRO"}', "", 400, "bad_request"),
+        (b'{"plan": "PR\\u0000"}', "application/json", 400, "bad_request"),
+        (b'{"plan": "\\ud800"}', "application/json", 400, "bad_request"),
+        (b'{"plan": 1e999}', "application/json", 400, "bad_request"),
+        (b'{"plan": NaN}', "application/json", 400, "bad_request"),
+        (b'{"plan": ' + b"9" * 5000 + b"}", "application/json", 400, "bad_request"),
+        ("पैसा".encode("utf-16"), "application/json; charset=utf-16", 400, "bad_request"),
+    ],
+)  # fmt: skip
+def test_a_body_that_cannot_be_read_is_refused_in_the_one_shape(
+    organization: Organization, user: User, moods: list[Exception], body: bytes, content_type: str, status: int,
+    code: str, *, bearer: bool,
+) -> None:  # fmt: skip
+    """With a token, and with a cookie, whose check for forgery is the first to read."""
+    client = member(organization, user, **{"Authorization": "Bearer x"} if bearer else {})
+    client.handler.enforce_csrf_checks = not bearer
+    client.get("/billing/checkout/?plan=PRO")
+    token = "" if bearer else client.cookies["csrftoken"].value
+    answer = client.generic("POST", "/billing/moody/init/", body, content_type, headers={"X-CSRFToken": token})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert set(answer.json()) == {"error", "code"}
+    assert not PaymentTransaction.objects.exists()
+
+
+def test_a_body_that_breaks_off_is_refused_in_the_one_shape(browser: Client, moods: list[Exception]) -> None:
+    broken: Any = {"wsgi.input": Broken()}
+    for content_type in (FORM, "application/json"):
+        answer = browser.generic("POST", "/billing/moody/init/", b"plan=PRO", content_type, **broken)
+        assert (answer.status_code, answer.json()["error"]) == (400, "The request cannot be read.")
+
+
+def test_a_query_with_too_many_fields_is_refused_in_the_one_shape(browser: Client) -> None:
+    query = "&".join(f"a{number}=1" for number in range(1001))
+    for path in ("api/payments/", "subscription/preview/"):
+        answer = browser.get(f"/billing/{path}?{query}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+# --- ETags -----------------------------------------------------------------------------------------------------------
+
+POLLED = ("usage/", "api/plans/", "api/usage/history/")
+ASKED = ("subscription/", "subscription/preview/?plan=PRO", "api/payments/")
+
+
+@pytest.mark.parametrize("path", POLLED)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_who_has_just_this_is_told_so_with_the_same_headers(browser: Client, path: str, method: str) -> None:
+    first = browser.generic(method, f"/billing/{path}")
+    etag = first.headers["ETag"]
+    assert first.headers["Cache-Control"] == "private, no-cache"
+    assert {"Cookie", "Authorization", "Accept-Language"} <= set(first.headers["Vary"].split(", "))
+    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        answer = browser.generic(method, f"/billing/{path}", headers={"If-None-Match": known})
+        assert (answer.status_code, answer.content) == (304, b""), known
+        for name in ("ETag", "Cache-Control", "Vary"):
+            assert answer.headers[name] == first.headers[name]
+    for other in ('"other"', etag.strip('"'), "", f"{etag[:-1]}x"):
+        answer = browser.generic(method, f"/billing/{path}", headers={"If-None-Match": other})
+        assert answer.status_code == 200, other
+
+
+def test_the_etag_moves_with_the_content_and_differs_between_organizations(
+    browser: Client, organization: Organization, user: User
+) -> None:
+    tags = [browser.get("/billing/usage/").headers["ETag"]]
+    quotas.consume(organization, "invoices")
+    tags.append(browser.get("/billing/usage/").headers["ETag"])
+    tags.append(member(Organization.objects.create(name="Other"), user).get("/billing/usage/").headers["ETag"])
+    assert len(set(tags)) == 3
+    stale = browser.get("/billing/usage/", headers={"If-None-Match": tags[0]})
+    assert (stale.status_code, stale.json()["invoices_created"]) == (200, 1)
+
+
+def test_refusals_and_what_is_told_of_money_are_kept_by_no_cache(browser: Client) -> None:
+    known = {"If-None-Match": "*"}
+    answers = [browser.get(f"/billing/{path}", headers=known) for path in ASKED]
+    answers += [Client().get(f"/billing/{path}", headers=known) for path in POLLED]
+    answers += [browser.post(f"/billing/{path}", headers=known) for path in POLLED]
+    assert [answer.status_code for answer in answers] == [200] * 3 + [401] * 3 + [405] * 3
+    for answer in answers:
+        assert "no-store" in answer.headers["Cache-Control"]
+        assert "ETag" not in answer.headers

@@ -94,6 +94,7 @@ def test_the_wheel_has_templates_migrations_static_and_py_typed_and_no_tests(whe
         "py.typed",
         "migrations/0001_initial.py",
         "templates/tenant_billing/over_limit.html",
+        "templatetags/tenant_billing.py",
         "static/tenant_billing/billing.css",
         "management/commands/init_plan_limits.py",
         "contrib/simulator/__main__.py",

@@ -158,7 +158,7 @@ class Months:
             unused = f"{credit.unused_days} of {credit.days} days unused of {span.plan} at {money(span.value_minor)}"
             self._note(f"         {unused} = {money(credit.amount_minor)}")
         for over in excess:
-            self._note(f"         too many {over.plural}: {over.used}, and {plan} allows {over.limit}")
+            self._note(f"         too many {over.label}: {over.used}, and {plan} allows {over.limit}")
 
     def _chapter(self, text: str) -> None:
         self._tell("")

@@ -31,6 +31,7 @@ from typing import Any
 from django.db.models import TextChoices
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from .conf import conf
 from .exceptions import InvalidCatalogue
@@ -102,11 +103,15 @@ class Catalogue:
 
 DEFAULT: Mapping[str, Any] = {
     "features": {
-        "invoices": {"singular": "invoice", "plural": "invoices", "kind": "happens"},
-        "customers": {"singular": "customer", "plural": "customers", "kind": "exists"},
-        "team_members": {"singular": "team member", "plural": "team members", "kind": "exists"},
-        "api_calls": {"singular": "API call", "plural": "API calls", "kind": "happens"},
-        "reports": {"singular": "report", "plural": "reports", "kind": "on_off"},
+        "invoices": {"singular": gettext_noop("invoice"), "plural": gettext_noop("invoices"), "kind": "happens"},
+        "customers": {"singular": gettext_noop("customer"), "plural": gettext_noop("customers"), "kind": "exists"},
+        "team_members": {
+            "singular": gettext_noop("team member"),
+            "plural": gettext_noop("team members"),
+            "kind": "exists",
+        },
+        "api_calls": {"singular": gettext_noop("API call"), "plural": gettext_noop("API calls"), "kind": "happens"},
+        "reports": {"singular": gettext_noop("report"), "plural": gettext_noop("reports"), "kind": "on_off"},
     },
     "plans": {
         "FREE": {

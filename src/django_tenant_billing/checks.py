@@ -22,6 +22,7 @@ from .deploy_checks import check_security
 from .exceptions import GatewayNotConfigured, InvalidCatalogue
 from .gateways.registry import gateway_aliases, get_gateway
 from .models import PlanLimit, UsageCounter
+from .receipt_checks import check_receipts
 from .subscriptions import overdue_since
 
 TAG = "tenant_billing"
@@ -52,6 +53,7 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
         "AUTHORIZE": conf.authorize,
         "ORGANIZATION_TIME_ZONE": conf.organization_time_zone,
         "TRIAL_KEYS": conf.trial_keys,
+        "BUYER": conf.buyer,
     }
     for name, value in functions.items():
         if not _loadable(value):
@@ -221,6 +223,7 @@ def check_databases(*, databases: Sequence[str] | None = None, **_kwargs: Any) -
 def register_checks() -> None:
     """Called once when the app is ready."""
     register(check_settings, TAG)
+    register(check_receipts, TAG)
     register(check_gateways, TAG)
     register(check_deploy, TAG, deploy=True)
     register(check_security, TAG, Tags.security, deploy=True)

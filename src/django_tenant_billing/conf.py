@@ -107,6 +107,24 @@ class Settings:
         return _read("TENANT_BILLING_TRIAL_KEYS", None)
 
     @property
+    def seller(self) -> Mapping[str, str]:
+        """``{"name": ..., "address": ..., "pan": ...}``: who sells, as receipts say. All texts, all optional."""
+        return _read("TENANT_BILLING_SELLER", None) or {}
+
+    @property
+    def buyer(self) -> str | Callable[[Any], Mapping[str, str]] | None:
+        """A function of the organization that returns its name, address and PAN for receipts; dotted path or callable.
+
+        None: its name alone.
+        """
+        return _read("TENANT_BILLING_BUYER", None)
+
+    @property
+    def vat(self) -> str:
+        """``"exempt"``, ``"inclusive"`` (prices contain it) or ``"exclusive"`` (it is added to them)."""
+        return _read("TENANT_BILLING_VAT", "exempt")
+
+    @property
     def mode(self) -> str:
         """``"live"`` or ``"sandbox"``: which hosts the gateways talk to. Without a setting, ``"sandbox"``."""
         return _read("TENANT_BILLING_MODE", None) or "sandbox"

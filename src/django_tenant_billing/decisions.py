@@ -10,7 +10,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from django.utils.formats import localize
 from django.utils.translation import gettext as _
+
+NEAR_PERCENT = 80
+"""From how many percent of a limit on it is near."""
 
 
 class Reason(StrEnum):
@@ -50,7 +54,7 @@ class Decision:
 
     feature: str
     singular: str
-    """The feature's label for one unit, as in "Reached invoice limit"."""
+    """The feature's label for one unit, as the catalogue has it."""
     plural: str
     kind: str = "happens"
     """``"happens"``, ``"exists"`` or ``"on_off"``."""
@@ -82,6 +86,25 @@ class Decision:
 
     def __bool__(self) -> bool:
         return self.allowed
+
+    def __str__(self) -> str:
+        """What a page shows of it: ``4 of 10``."""
+        if self.limit == 0:
+            return _("not included")
+        if self.kind == "on_off":
+            return _("included")
+        numbers = {"used": localize(self.used), "limit": localize(self.limit)}
+        return (_("%(used)s, no limit") if self.limit is None else _("%(used)s of %(limit)s")) % numbers
+
+    @property
+    def unit(self) -> str:
+        """The label for one unit in the reader's language, as in "Reached invoice limit"."""
+        return _(self.singular)
+
+    @property
+    def label(self) -> str:
+        """The label for many units in the reader's language."""
+        return _(self.plural)
 
     @property
     def allowed(self) -> bool:
@@ -132,6 +155,11 @@ class Decision:
         return 100 if self.limit == 0 else (self.used + self.held) * 100 // self.limit
 
     @property
+    def is_near(self) -> bool:
+        """Is so much of a limit in use that a person should hear of it? Of what is on or off nothing ever is."""
+        return bool(self.limit) and (self.percent or 0) >= NEAR_PERCENT
+
+    @property
     def retry_at(self) -> datetime | None:
         """The earliest moment at which this request could pass by itself; None when allowed, or never by itself."""
         if self.allowed or self.limit is None:
@@ -170,10 +198,10 @@ class Decision:
         if self.allowed:
             return ""
         if self.reason is Reason.NOT_INCLUDED:
-            text = _("The %(plan)s plan does not include %(features)s.") % {"plan": self.plan, "features": self.plural}
+            text = _("The %(plan)s plan does not include %(features)s.") % {"plan": self.plan, "features": self.label}
         else:
-            text = _("Reached %(feature)s limit (%(limit)d).") % {"feature": self.singular, "limit": self.limit}
-        return f"{text} {_('Upgrade your plan.')}" if self.upgradable else text
+            text = _("Reached %(feature)s limit (%(limit)d).") % {"feature": self.unit, "limit": self.limit}
+        return " ".join((text, _("Upgrade your plan."))) if self.upgradable else text
 
     def facts(self) -> dict[str, Any]:
         """Every number of the JSON that tells of this decision; moments are ISO 8601 in UTC."""

@@ -41,8 +41,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied, SuspiciousOperation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from .decisions import Decision
+from .lifecycle import State
 
 
 class BillingError(Exception):
@@ -53,7 +56,7 @@ class OrganizationNotFound(BillingError, PermissionDenied):
     """The request belongs to no organization."""
 
     def __init__(self) -> None:
-        super().__init__("Organization not found")
+        super().__init__(_("Organization not found"))
 
 
 class NotAuthorized(BillingError, PermissionDenied):
@@ -61,7 +64,7 @@ class NotAuthorized(BillingError, PermissionDenied):
 
     def __init__(self, action: str) -> None:
         self.action = action
-        super().__init__("You do not have permission to do this.")
+        super().__init__(_("You do not have permission to do this."))
 
 
 class UnknownFeature(BillingError, LookupError):
@@ -142,7 +145,19 @@ class NotForSale(BillingError, ValueError):
 
     def __init__(self, plan: str, reason: str) -> None:
         self.plan = plan
-        super().__init__(f"Plan {plan!r} cannot be bought: {reason}.")
+        super().__init__(_("Plan %(plan)r cannot be bought: %(reason)s.") % {"plan": plan, "reason": reason})
+
+
+IMPOSSIBLE = {
+    "cancel": gettext_noop("Cannot cancel a subscription that is %(state)s: %(reason)s."),
+    "resume": gettext_noop("Cannot resume a subscription that is %(state)s: %(reason)s."),
+    "change": gettext_noop("Cannot change a subscription that is %(state)s: %(reason)s."),
+    "undo_change": gettext_noop("Cannot undo the change of a subscription that is %(state)s: %(reason)s."),
+    "extend": gettext_noop("Cannot extend a subscription that is %(state)s: %(reason)s."),
+    "start_trial": gettext_noop("Cannot start a trial of a subscription that is %(state)s: %(reason)s."),
+    "extend_trial": gettext_noop("Cannot extend the trial of a subscription that is %(state)s: %(reason)s."),
+}
+"""What is said of an act that is not possible: whole sentences, which can be translated."""
 
 
 class NotPossible(BillingError, ValueError):
@@ -150,7 +165,7 @@ class NotPossible(BillingError, ValueError):
 
     def __init__(self, act: str, state: str, reason: str) -> None:
         self.state = state
-        super().__init__(f"Cannot {act} a subscription that is {state}: {reason}.")
+        super().__init__(_(IMPOSSIBLE[act]) % {"state": State(state).label, "reason": reason})
 
 
 class TrialUsed(NotPossible):
@@ -161,21 +176,24 @@ class NotRefundable(BillingError, ValueError):
     """The money of a payment cannot be sent back, or not like this."""
 
     def __init__(self, reference: str, reason: str) -> None:
-        super().__init__(f"Payment {reference} cannot be refunded: {reason}.")
+        facts = {"reference": reference, "reason": reason}
+        super().__init__(_("Payment %(reference)s cannot be refunded: %(reason)s.") % facts)
 
 
 class NotRecordable(BillingError, ValueError):
     """Money that a person has seen does not fit this payment. Nothing was changed."""
 
     def __init__(self, reference: str, reason: str) -> None:
-        super().__init__(f"Payment {reference} cannot be recorded: {reason}.")
+        facts = {"reference": reference, "reason": reason}
+        super().__init__(_("Payment %(reference)s cannot be recorded: %(reason)s.") % facts)
 
 
 class NotInReview(BillingError, ValueError):
     """Nobody has to decide about this payment, or it cannot be decided like this."""
 
     def __init__(self, reference: str, reason: str) -> None:
-        super().__init__(f"Payment {reference} cannot be decided so: {reason}.")
+        facts = {"reference": reference, "reason": reason}
+        super().__init__(_("Payment %(reference)s cannot be decided so: %(reason)s.") % facts)
 
 
 class AlreadyPaid(BillingError, ValueError):

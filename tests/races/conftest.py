@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from django_tenant_billing.models import ReceiptSequence
+from django_tenant_billing.models.receipts import SERIES
 from django_tenant_billing.testing import seed_catalogue
 from tests.conftest import use_simulator
 from tests.races.counting import Together, set_limit
@@ -38,9 +40,10 @@ def wallet() -> Iterator[str]:
 
 @pytest.fixture
 def site(settings: Any, wallet: str, transactional_db: None) -> None:
-    """A seeded site that pays at the wallet."""
+    """A seeded site that pays at the wallet. Its receipts have begun: the very first costs more statements."""
     use_simulator(settings, wallet)
     seed_catalogue()
+    ReceiptSequence.objects.create(name=SERIES)
 
 
 @pytest.fixture

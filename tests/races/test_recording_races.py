@@ -89,6 +89,7 @@ def test_one_slip_recorded_for_two_payments_at_once_pays_one(together: Together,
 
 
 def test_a_recording_killed_anywhere_is_whole_or_never_was() -> None:
+    came(awaited("first"), number="first")  # the first receipt costs more statements than the others
     points = points_of(partial(came, awaited("rehearsal"), number="rehearsal"))
     assert len(points) > 10
     seen = set()

@@ -2,14 +2,16 @@
 
 from .catalogue import FeatureAdmin, PlanAdmin, PlanLimitAdmin
 from .gateways import BreakerAdmin
+from .logs import ActivationAdmin, PaymentEventAdmin, SubscriptionEventAdmin
 from .organizations import (
     HoldAdmin,
     LimitOverrideAdmin,
     UsageAdmin,
     UsageEntryAdmin,
 )
-from .payments import ActivationAdmin, PaymentEventAdmin, PaymentTransactionAdmin
-from .subscriptions import SubscriptionAdmin, SubscriptionEventAdmin
+from .payments import PaymentTransactionAdmin
+from .receipts import ReceiptAdmin
+from .subscriptions import SubscriptionAdmin
 
 __all__ = [
     "ActivationAdmin",
@@ -21,6 +23,7 @@ __all__ = [
     "PaymentTransactionAdmin",
     "PlanAdmin",
     "PlanLimitAdmin",
+    "ReceiptAdmin",
     "SubscriptionAdmin",
     "SubscriptionEventAdmin",
     "UsageAdmin",

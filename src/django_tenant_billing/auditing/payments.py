@@ -13,6 +13,7 @@ from ..models import PaymentTransaction
 from ..states import CHECK_AFTER, HORIZON, OPEN, SETTLED, PaymentState, may_move
 from .findings import Finding, Severity
 from .reading import Case, Kind, case_of, cases
+from .receipts import number_findings, receipted
 
 S = PaymentState
 
@@ -147,6 +148,7 @@ RULES = (
     Rule("I-9", Severity.WARNING, asked_often, SHOW),
     Rule("I-16", Severity.VIOLATION, folds, SHOW),
     Rule("I-19", Severity.VIOLATION, explained, SHOW),
+    Rule("receipts", Severity.VIOLATION, receipted, SHOW),
 )
 
 
@@ -159,6 +161,8 @@ def payment_findings(using: str, only: Collection[str]) -> Iterator[Finding]:
                 yield from _findings(still, rules)
     if "I-6" in only:
         yield from _reused(using)
+    if "receipts" in only:
+        yield from number_findings(using)
 
 
 def findings_of(case: Case) -> list[Finding]:

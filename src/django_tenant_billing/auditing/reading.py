@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
-from ..models import Activation, PaymentEvent, PaymentTransaction, SubscriptionEvent
+from ..models import Activation, PaymentEvent, PaymentTransaction, Receipt, SubscriptionEvent
 from ..models.purchases import CHANGES
 from .folding import Line, Story, fold
 
@@ -31,6 +31,7 @@ class Case:
     lines: list[Line]
     story: Story
     activation: Activation | None
+    receipt: Receipt | None
     bought: int
     """How often the history of subscriptions says that it bought something."""
 
@@ -68,8 +69,10 @@ def _read(using: str, batch: Sequence[PaymentTransaction]) -> Iterator[Case]:
     for row in told.values_list(*COLUMNS).iterator(chunk_size=BATCH):
         lines[row[0]].append(Line(*row))
     activations = {found.payment_id: found for found in Activation.objects.using(using).filter(**span)}
+    receipts = {found.payment_id: found for found in Receipt.objects.using(using).filter(**span)}
     history = SubscriptionEvent.objects.using(using).filter(**span, change__in=set(CHANGES.values()))
     bought = Counter(history.order_by().values_list("payment_id", flat=True))
     for payment in batch:
         own = lines[payment.pk]
-        yield Case(payment, own, fold(own), activations.get(payment.pk), bought[payment.pk])
+        given, receipt = activations.get(payment.pk), receipts.get(payment.pk)
+        yield Case(payment, own, fold(own), given, receipt, bought[payment.pk])

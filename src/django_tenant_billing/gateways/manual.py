@@ -6,12 +6,15 @@ from typing import ClassVar, NoReturn
 
 from django.core.checks import CheckMessage, Error
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from ..exceptions import GatewayUnavailable
 from ..tokens import result_path
 from .base import Checkout, Claim, Gateway, Order, single_parameters
 
 LONGEST_LABEL = 100
+BANK_TRANSFER = gettext_noop("Bank transfer")
 
 
 class ManualGateway(Gateway):
@@ -19,9 +22,14 @@ class ManualGateway(Gateway):
 
     by_hand: ClassVar[bool] = True
 
-    def __init__(self, *, label: str = "Bank transfer", instructions: str = "") -> None:
-        self.label = label
+    def __init__(self, *, label: str = BANK_TRANSFER, instructions: str = "") -> None:
+        self._label = label
         self.instructions = instructions
+
+    @property
+    def label(self) -> str:  # type: ignore[override]
+        """As it was given; the one that nobody gave is in the reader's language."""
+        return _(self._label) if self._label == BANK_TRANSFER else self._label
 
     def __repr__(self) -> str:
         return f"<ManualGateway {self.label!r}>"

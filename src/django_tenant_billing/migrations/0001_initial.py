@@ -2,6 +2,7 @@ from typing import Any
 
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.expressions
 import django.db.models.functions.comparison
 from django.conf import settings
 from django.db import migrations, models
@@ -144,6 +145,19 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="ReceiptSequence",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=20, unique=True, verbose_name="name")),
+                ("last", models.PositiveBigIntegerField(default=0, verbose_name="last number")),
+            ],
+            options={
+                "verbose_name": "receipt sequence",
+                "verbose_name_plural": "receipt sequences",
+                "ordering": ["name"],
+            },
+        ),
+        migrations.CreateModel(
             name="Throttle",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -224,6 +238,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("detail", models.CharField(blank=True, max_length=50, verbose_name="detail")),
+                ("buyer", models.JSONField(blank=True, default=dict, verbose_name="buyer")),
                 ("suspicion", models.CharField(blank=True, max_length=30, verbose_name="suspicion")),
                 ("actor", models.CharField(blank=True, max_length=200, verbose_name="started by")),
                 ("created_at", models.DateTimeField(verbose_name="created at")),
@@ -429,6 +444,53 @@ class Migration(migrations.Migration):
                 "verbose_name": "price",
                 "verbose_name_plural": "prices",
                 "ordering": ["plan", "amount_minor", "pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Receipt",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("organization_key", models.CharField(max_length=64, verbose_name="organization key")),
+                ("organization_name", models.CharField(max_length=200, verbose_name="organization name")),
+                ("number", models.PositiveBigIntegerField(unique=True, verbose_name="number")),
+                ("issued_at", models.DateTimeField(verbose_name="issued at")),
+                ("seller_name", models.CharField(blank=True, max_length=200, verbose_name="seller")),
+                ("seller_address", models.CharField(blank=True, max_length=500, verbose_name="seller's address")),
+                ("seller_pan", models.CharField(blank=True, max_length=20, verbose_name="seller's PAN")),
+                ("buyer_name", models.CharField(max_length=200, verbose_name="buyer")),
+                ("buyer_address", models.CharField(blank=True, max_length=500, verbose_name="buyer's address")),
+                ("buyer_pan", models.CharField(blank=True, max_length=20, verbose_name="buyer's PAN")),
+                ("description", models.CharField(max_length=200, verbose_name="description")),
+                ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                ("net_minor", models.BigIntegerField(verbose_name="net in paisa")),
+                ("vat_minor", models.BigIntegerField(verbose_name="VAT in paisa")),
+                ("total_minor", models.BigIntegerField(verbose_name="total in paisa")),
+                ("vat_percent", models.PositiveSmallIntegerField(verbose_name="VAT in percent")),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.TENANT_BILLING_ORGANIZATION_MODEL,
+                        verbose_name="organization",
+                    ),
+                ),
+                (
+                    "payment",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="receipt",
+                        to="tenant_billing.paymenttransaction",
+                        verbose_name="payment",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "receipt",
+                "verbose_name_plural": "receipts",
+                "ordering": ["-number"],
             },
         ),
         migrations.CreateModel(
@@ -1049,6 +1111,26 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("is_default", True), ("is_default", None), _connector="OR"),
                 name="tb_price_default_or_null",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="receipt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "total_minor",
+                        django.db.models.expressions.CombinedExpression(
+                            models.F("net_minor"), "+", models.F("vat_minor")
+                        ),
+                    )
+                ),
+                name="tb_receipt_adds_up",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="receipt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("number__gte", 1)), name="tb_receipt_numbered_from_one"
             ),
         ),
         migrations.AddConstraint(

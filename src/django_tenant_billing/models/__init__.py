@@ -10,6 +10,7 @@ from .log import PaymentEvent
 from .overrides import LimitOverride
 from .payments import PaymentTransaction
 from .plans import Feature, Plan, PlanLimit, PlanPrice
+from .receipts import Receipt, ReceiptSequence
 from .records import IdempotencyKey, UsageEntry
 from .subscriptions import Subscription
 from .throttles import Throttle
@@ -30,6 +31,8 @@ __all__ = [
     "Plan",
     "PlanLimit",
     "PlanPrice",
+    "Receipt",
+    "ReceiptSequence",
     "Subscription",
     "SubscriptionEvent",
     "Throttle",

@@ -86,6 +86,11 @@ class UsageCounterManager(models.Manager["UsageCounter"]):
         parameters = self._parameters(connection, organization_id, feature, at)
         return next(iter(self.using(using).raw(LOCK[connection.vendor], parameters)), None)
 
+    def history_of(self, organization: models.Model) -> models.QuerySet[UsageCounter]:
+        """Its use in each period, newest first, of the features that start again: what exists has no past here."""
+        rows = self.filter(organization_id=organization.pk, period_end__lt=FOREVER.end)
+        return rows.order_by("-period_start", "feature_id")
+
     def close(self, organization_id: Any, at: datetime) -> None:
         """End every open period of this organization at ``at``: what happens from then on is counted afresh."""
         resetting = self.filter(organization_id=organization_id, period_end__gt=at, period_end__lt=FOREVER.end)

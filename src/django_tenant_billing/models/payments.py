@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
+from typing import Any
 
+from django.apps import apps
 from django.db import models, router, transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce
@@ -63,6 +65,8 @@ class PaymentTransaction(models.Model):
     interval_count = models.PositiveSmallIntegerField(_("intervals"))
     status = models.CharField(_("status"), max_length=20, choices=PaymentState.choices, default=PaymentState.CREATED)
     detail = models.CharField(_("detail"), max_length=50, blank=True)
+    # As the site told it when the attempt began, for the receipt; empty: the organization's name.
+    buyer = models.JSONField(_("buyer"), default=dict, blank=True)
     suspicion = models.CharField(_("suspicion"), max_length=30, blank=True)
     actor = models.CharField(_("started by"), max_length=200, blank=True)
     created_at = models.DateTimeField(_("created at"))
@@ -127,7 +131,9 @@ class PaymentTransaction(models.Model):
         return format_money(self.money_minor, self.currency)
 
     def activate_plan(self, *, days: int | None = None) -> Activation:
-        """Put the organization on the plan this payment paid for, in one transaction. Repeating it changes nothing.
+        """Put the organization on the plan this payment paid for, and issue the receipt, in one transaction.
+
+        Repeating it changes nothing.
 
         For so many ``days`` where a person decided so, otherwise for what was ordered. Acts on ``paid`` alone, which
         settle() saves first; raises NotProven otherwise.
@@ -147,6 +153,10 @@ class PaymentTransaction(models.Model):
                 paid_minor=locked.money_minor, actor=locked.actor or PAYER, payment=locked,
                 purchase_key=locked.purchase,
             )  # fmt: skip
+            # By name, so that it comes after this model: an organization that is deleted lets go of its payments first,
+            # and then, when nobody adds one any more, of its receipts.
+            receipts: Any = apps.get_model("tenant_billing", "Receipt")
+            receipts.objects.issue(locked, terms, now)
             transaction.on_commit(
                 partial(signals.plan_activated.send_robust, sender=PaymentTransaction, payment=locked),
                 using=using,

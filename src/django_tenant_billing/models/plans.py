@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
 
+from .. import vat
 from ..catalogue import MAX_GRACE_DAYS, MAX_INTERVALS, MAX_LIMIT, FeatureKind
 from ..money import format_money, to_major
 from ..periods import Interval, Reset
@@ -99,6 +100,20 @@ class PlanPrice(models.Model):
         return format_money(self.amount_minor, self.currency)
 
     @property
+    def to_pay_minor(self) -> int:
+        """What a buyer pays, in paisa: with the tax that is added to it, if any."""
+        return vat.to_pay(self.amount_minor)
+
+    @property
+    def formatted_to_pay(self) -> str:
+        return format_money(self.to_pay_minor, self.currency)
+
+    @property
+    def vat_note(self) -> str:
+        """What stands beside the price: ``plus 13 % VAT``, ``includes 13 % VAT``, or nothing."""
+        return vat.note_of_price()
+
+    @property
     def term(self) -> str:
         """What it pays for, as clients name it: ``year``, ``3-month``."""
         return self.interval if self.interval_count == 1 else f"{self.interval_count}-{self.interval}"
@@ -142,6 +157,16 @@ class Feature(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def unit(self) -> str:
+        """The label for one, in the reader's language where a catalogue of messages has it."""
+        return gettext(self.singular)
+
+    @property
+    def label(self) -> str:
+        """The label for many, likewise."""
+        return gettext(self.plural)
 
 
 class PlanLimit(models.Model):

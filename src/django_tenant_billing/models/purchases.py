@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ..exceptions import NotForSale
 from ..lifecycle import Change
 from ..periods import Interval, extended
@@ -76,7 +78,7 @@ def give_back(row: Subscription, credits_: Iterable[Credit], now: datetime) -> N
     for credit in credits_:
         span = credit.activation
         if row.credit_minor and row.credit_currency != span.currency:
-            raise NotForSale(span.plan, "there is credit in another currency already")
+            raise NotForSale(span.plan, _("there is credit in another currency already"))
         row.credit_minor, row.credit_currency = row.credit_minor + credit.amount_minor, span.currency
         span.closed_at, span.credited_minor = now, credit.amount_minor
         span.save(update_fields=["closed_at", "credited_minor"])

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from django.db import router
+from django.utils.translation import gettext as _
 
 from ..catalogue import FeatureKind
 from ..conf import conf
@@ -64,7 +65,8 @@ class Excess:
     """A feature of which more is there than the new plan allows: nothing is taken away, nothing new is granted."""
 
     feature: str
-    plural: str
+    label: str
+    """For many, in the reader's language."""
     used: int
     limit: int
 
@@ -105,9 +107,9 @@ def plan_for_sale(plan: str) -> Plan:
     # A NUL is no text to PostgreSQL, which would make a bug of a bad request; MariaDB finds "pro" where PRO is meant.
     found = Plan.objects.filter(code=plan).first() if plan.isprintable() else None
     if found is None or found.code != plan:
-        raise NotForSale(plan, "there is no such plan")
+        raise NotForSale(plan, _("there is no such plan"))
     if not found.is_active:
-        raise NotForSale(plan, "it is no longer for sale")
+        raise NotForSale(plan, _("it is no longer for sale"))
     return found
 
 
@@ -123,12 +125,12 @@ def price_of(plan: str, price: PlanPrice | str | None = None) -> PlanPrice:
         default = found.default_price()
         price = max(named, key=lambda one: default is not None and one.currency == default.currency, default=None)
         if price is None:
-            raise NotForSale(plan, "it has no such price")
+            raise NotForSale(plan, _("it has no such price"))
     price = price or found.default_price()
     if price is None or price.amount_minor == 0:
-        raise NotForSale(plan, "it is free")
+        raise NotForSale(plan, _("it is free"))
     if price.plan_id != plan:
-        raise NotForSale(plan, "that is the price of another plan")
+        raise NotForSale(plan, _("that is the price of another plan"))
     return price
 
 
@@ -137,14 +139,14 @@ def is_sold(terms: Terms) -> bool:
     prices = PlanPrice.objects.using(router.db_for_write(PlanPrice)).filter(
         plan=terms.plan, plan__is_active=True, currency=terms.currency
     )
-    return prices.filter(
-        interval=terms.interval.value, interval_count=terms.intervals, amount_minor__lte=terms.price_minor
-    ).exists()
+    same = prices.filter(interval=terms.interval.value, interval_count=terms.intervals)
+    return any(terms_of(price).price_minor <= terms.price_minor for price in same)
 
 
 def terms_of(price: PlanPrice) -> Terms:
+    """What this price comes to. The only place where tax is added to a price: behind it all money is what is paid."""
     return Terms(
-        price.plan_id, price.amount_minor, price.currency, Interval(price.interval), price.interval_count
+        price.plan_id, price.to_pay_minor, price.currency, Interval(price.interval), price.interval_count
     )  # fmt: skip
 
 
@@ -153,7 +155,7 @@ def quote(subscription: Subscription, terms: Terms, now: datetime) -> Quote:
     row = subscription.rolled(now)
     found = quoted(row, terms, now)
     if row.period_end is None and row.plan_id != conf.fallback_plan and found.purchase is not Purchase.UPGRADES:
-        raise NotForSale(terms.plan, f"the organization has {row.plan_id} already, without an end")
+        raise NotForSale(terms.plan, _("the organization has %(plan)s already, without an end") % {"plan": row.plan_id})
     return found
 
 
@@ -161,7 +163,7 @@ def stands_lower(plan: str, than: str) -> bool:
     """Does this plan come before the other in the order of plans? Raises NotForSale where there is no such plan."""
     position = dict(Plan.objects.filter(pk__in=[plan, than]).values_list("pk", "position"))
     if plan not in position:
-        raise NotForSale(plan, "there is no such plan")
+        raise NotForSale(plan, _("there is no such plan"))
     return position[plan] < position[than]
 
 
@@ -175,7 +177,7 @@ def excess_under(subscription: Subscription, plan: str) -> tuple[Excess, ...]:
     for counter in counters.order_by("feature__position", "feature"):
         limit = limits.get(counter.feature_id, 0)
         if limit is not None and counter.used > limit:
-            found.append(Excess(counter.feature_id, counter.feature.plural, counter.used, limit))
+            found.append(Excess(counter.feature_id, counter.feature.label, counter.used, limit))
     return tuple(found)
 
 
@@ -194,7 +196,11 @@ def quoted(row: Subscription, terms: Terms, now: datetime) -> Quote:
     credits_ = credits_for(row, _replaced(row, purchase, terms, now), now)
     held = row.credit_currency if row.credit_minor else terms.currency
     if credits_ and {*(credit.activation.currency for credit in credits_), held} != {terms.currency}:
-        raise NotForSale(terms.plan, f"its price is in {terms.currency}, and what is unused was paid in another money")
+        raise NotForSale(
+            terms.plan,
+            _("its price is in %(currency)s, and what is unused was paid in another money")
+            % {"currency": terms.currency},
+        )
     balance = row.credit_minor if held == terms.currency else 0
     due = max(terms.price_minor - balance - sum(credit.amount_minor for credit in credits_), 0)
     return Quote(

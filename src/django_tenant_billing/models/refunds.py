@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ..exceptions import NotForSale
 from ..lifecycle import Change, days_between
 from ..periods import Interval, add
@@ -134,7 +136,7 @@ def _credit(row: Subscription, span: Activation) -> None:
     """The credit that was spent on it comes back."""
     if span.spent_credit_minor:
         if row.credit_minor and row.credit_currency != span.currency:
-            raise NotForSale(span.plan, "there is credit in another currency already")
+            raise NotForSale(span.plan, _("there is credit in another currency already"))
         row.credit_minor, row.credit_currency = row.credit_minor + span.spent_credit_minor, span.currency
 
 

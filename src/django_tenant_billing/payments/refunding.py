@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from .. import clock
 from ..exceptions import GatewayRejected, GatewayUnavailable, NotRefundable
 from ..gateways.base import Gateway
@@ -27,7 +29,7 @@ def refund(
     gateway = get_gateway(payment.gateway)
     with Durable("refund"):
         payment = locked(payment)
-        if (problem := _problem(payment, gateway, amount_minor)) is not None:
+        if (problem := unrefundable(payment, gateway, amount_minor)) is not None:
             raise NotRefundable(payment.reference, problem)
         left = payment.money_minor - payment.refunded_minor
         payment.paid_at = payment.paid_at or clock.now()
@@ -60,18 +62,20 @@ def _sent_by_hand(payment: PaymentTransaction, *, whole: bool, actor: str, reaso
     return payment
 
 
-def _problem(payment: PaymentTransaction, gateway: Gateway, amount_minor: int | None) -> str | None:
+def unrefundable(payment: PaymentTransaction, gateway: Gateway, amount_minor: int | None = None) -> str | None:
     """Why this cannot be refunded; None where it can."""
     left = payment.money_minor - payment.refunded_minor
     part = amount_minor is not None and amount_minor != left
     if payment.status not in (S.PAID, S.REVIEW, S.PARTIALLY_REFUNDED):
-        return f"it is {payment.get_status_display()}"
+        return _("it is %(status)s") % {"status": payment.get_status_display()}
     if not (gateway.supports_refunds or gateway.by_hand):
-        return f"{gateway.label} refunds in its own dashboard alone; do it there, and it is found within a week"
+        return _("%(gateway)s refunds in its own dashboard alone; do it there, and it is found within a week") % {
+            "gateway": gateway.label
+        }
     if payment.gateway_transaction_id is None:
-        return f"{gateway.label} never told its number; refund it in the dashboard"
+        return _("%(gateway)s never told its number; refund it in the dashboard") % {"gateway": gateway.label}
     if amount_minor is not None and not (type(amount_minor) is int and 0 < amount_minor <= left):
-        return f"{amount_minor!r} is no amount of paisa from 1 to {left}"
+        return _("%(amount)r is no amount of paisa from 1 to %(left)d") % {"amount": amount_minor, "left": left}
     if part and payment.status != S.PAID and not gateway.by_hand:
-        return "only a whole payment can be sent back from here: no look-up tells one part from another"
+        return _("only a whole payment can be sent back from here: no look-up tells one part from another")
     return None

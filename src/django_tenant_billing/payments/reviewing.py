@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from .. import clock
 from ..exceptions import NotInReview
 from ..models import Activation, PaymentTransaction, Subscription
@@ -14,10 +17,15 @@ MOST_DAYS = 3660
 QUESTION = "who decides about this payment, and why?"
 
 UNSUITABLE = {
-    "refunded_before_activation": "its money went back already; dismiss it",
-    "organization_gone": "its organization was deleted; refund it",
+    "refunded_before_activation": gettext_lazy("its money went back already; dismiss it"),
+    "organization_gone": gettext_lazy("its organization was deleted; refund it"),
 }
 """What cannot be applied, whoever decides so, by the detail of the review."""
+
+
+def unsuitable(payment: PaymentTransaction) -> str:
+    """Why a payment in review cannot be applied, whoever decides so; empty where it can."""
+    return str(UNSUITABLE.get("organization_gone" if payment.organization_id is None else payment.detail, ""))
 
 
 def apply_review(
@@ -35,10 +43,10 @@ def apply_review(
     now = clock.now()
     with Durable("apply_review"):
         payment = locked(payment)
-        problem = "" if payment.status == S.REVIEW else f"it is {payment.get_status_display()}"
-        if not problem and payment.organization_id is None:
-            problem = UNSUITABLE["organization_gone"]
-        problem = problem or UNSUITABLE.get(payment.detail, "")
+        if payment.status == S.REVIEW:
+            problem = unsuitable(payment)
+        else:
+            problem = _("it is %(status)s") % {"status": payment.get_status_display()}
         if problem:
             raise NotInReview(payment.reference, problem)
         # After this lock no other attempt of the same purchase can be between this test and its activation.
@@ -59,6 +67,6 @@ def dismiss_review(payment: PaymentTransaction, *, actor: str, reason: str) -> P
     with Durable("dismiss_review"):
         payment = locked(payment)
         if payment.status != S.REVIEW:
-            raise NotInReview(payment.reference, f"it is {payment.get_status_display()}")
+            raise NotInReview(payment.reference, _("it is %(status)s") % {"status": payment.get_status_display()})
         move(payment, S.DISMISSED, detail=payment.detail, actor=actor, data={"reason": reason.strip()})
     return payment

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db.models import Model
+from django.utils.translation import gettext as _
 
 from .. import clock
 from ..exceptions import AlreadyPaid, GatewayRejected, GatewayUnavailable, NotForSale, TooManyAttempts
@@ -14,6 +15,7 @@ from ..models import Activation, PaymentTransaction, PlanPrice, Subscription
 from ..models.payments import new_purchase, new_reference
 from ..models.quotes import Quote, price_of, quote, terms_of
 from ..organizations import name_of
+from ..parties import buyer_of
 from ..states import HORIZON, NOT_RECEIVED_AFTER, OPEN, next_check
 from .door import Durable, Kind, S, locked, log, move, order_of, payments, using
 from .settling import settle
@@ -42,9 +44,9 @@ def start(
     """
     asked, sold = get_gateway(gateway), price_of(plan, price)
     _ask_about_earlier(organization, sold, actor)
-    now = clock.now()
+    now, buyer = clock.now(), buyer_of(organization)
     with Durable("start"):
-        payment = attempt(organization, sold, gateway, asked, actor=actor, now=now)
+        payment = attempt(organization, sold, gateway, asked, buyer=buyer, actor=actor, now=now)
         _refuse_too_many(organization, now)
     if asked.by_hand:
         return payment, asked.start_checkout(order_of(payment, base_url))
@@ -67,16 +69,22 @@ def start(
 
 
 def attempt(
-    organization: Model, sold: PlanPrice, alias: str, gateway: Gateway, *, actor: str, now: datetime
-) -> PaymentTransaction:
-    """A new attempt, ``created``. The caller has a transaction open. Raises NotForSale."""
+    organization: Model, sold: PlanPrice, alias: str, gateway: Gateway, *, buyer: dict[str, str], actor: str,
+    now: datetime,
+) -> PaymentTransaction:  # fmt: skip
+    """A new attempt, ``created``. The caller has a transaction open, and asked for the buyer before it. Raises
+    NotForSale.
+    """
     if sold.currency not in gateway.currencies:
-        raise NotForSale(sold.plan_id, f"{gateway.label} does not take {sold.currency}")
+        raise NotForSale(
+            sold.plan_id,
+            _("%(gateway)s does not take %(currency)s") % {"gateway": gateway.label, "currency": sold.currency},
+        )
     # One at a time for each organization: two tabs that pay for the same thing share one purchase.
     subscription = Subscription.objects.lock(organization.pk, now)
     quoted = quote(subscription, terms_of(sold), now).at_least(gateway.minimum_minor)
     if quoted.due_minor == 0:
-        raise NotForSale(sold.plan_id, "the organization has credit for all of it, so nothing has to be paid")
+        raise NotForSale(sold.plan_id, _("the organization has credit for all of it, so nothing has to be paid"))
     payment = PaymentTransaction(
         organization_id=organization.pk,
         organization_key=str(organization.pk),
@@ -91,6 +99,7 @@ def attempt(
         interval=sold.interval,
         interval_count=sold.interval_count,
         status=S.CREATED,
+        buyer=buyer,
         actor=actor[:200],
         created_at=now,
         next_check_at=now + NOT_RECEIVED_AFTER if gateway.by_hand else None,

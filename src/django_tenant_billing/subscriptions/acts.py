@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import router, transaction
 from django.db.models import Model
+from django.utils.translation import gettext as _
 
 from .. import clock
 from ..conf import conf, load
@@ -70,7 +71,7 @@ def buy_with_credit(organization: Model, plan: str, price: PlanPrice | str | Non
     with transaction.atomic(using=router.db_for_write(Subscription)):
         row = Subscription.objects.lock(organization.pk, now)
         if quote(row, terms, now).due_minor:
-            raise NotForSale(plan, "credit does not pay for all of it: start a payment")
+            raise NotForSale(plan, _("credit does not pay for all of it: start a payment"))
         return buy(row, terms, now, paid_minor=0, actor=actor)
 
 
@@ -81,7 +82,7 @@ def cancel(organization: Model, *, actor: str, reason: str = "") -> Subscription
     """
     with _change(organization, Change.CANCELED, actor, reason) as (row, now):
         if row.period_end is None or row.state(now) not in (State.ACTIVE, State.TRIALING):
-            raise NotPossible("cancel", row.state(now), "nothing of it is going to end")
+            raise NotPossible("cancel", row.state(now), _("nothing of it is going to end"))
         if row.next_period_end is None:
             row.next_plan_id = None
         row.canceled_at = now
@@ -92,7 +93,7 @@ def resume(organization: Model, *, actor: str, reason: str = "") -> Subscription
     """Take a cancellation back, while the paid time lasts. Raises NotPossible."""
     with _change(organization, Change.RESUMED, actor, reason) as (row, now):
         if row.state(now) is not State.CANCELED:
-            raise NotPossible("resume", row.state(now), "it was not canceled")
+            raise NotPossible("resume", row.state(now), _("it was not canceled"))
         row.canceled_at = None
         return row
 
@@ -122,7 +123,7 @@ def undo_change(organization: Model, *, actor: str, reason: str = "") -> Subscri
     facts: dict[str, Any] = {}
     with _change(organization, Change.CHANGE_UNDONE, actor, reason, facts) as (row, now):
         if row.next_plan_id is None:
-            raise NotPossible("undo the change of", row.state(now), "none is going to come")
+            raise NotPossible("undo_change", row.state(now), _("none is going to come"))
         facts["credits"] = facts_of(drop_next(row, now))
         return row
 
@@ -168,12 +169,12 @@ def extend(organization: Model, days: int, *, actor: str, reason: str) -> Subscr
     _reasoned(days, actor, reason)
     with _change(organization, Change.EXTENDED, actor, reason.strip(), {"days": days}) as (row, now):
         if row.on_trial(now):
-            raise NotPossible("extend", row.state(now), "it is a trial; extend the trial")
+            raise NotPossible("extend", row.state(now), _("it is a trial; extend the trial"))
         if row.period_end is None or row.state(now) is State.EXPIRED:
-            raise NotPossible("extend", row.state(now), "there is no end to move")
+            raise NotPossible("extend", row.state(now), _("there is no end to move"))
         end = add(row.period_end, Interval.DAY, days, row.zone)
         if end <= now:
-            raise NotPossible("extend", row.state(now), f"it ended more than {days} days ago")
+            raise NotPossible("extend", row.state(now), _("it ended more than %(days)d days ago") % {"days": days})
         row.anchor = end
         shift_next(row, now, end)
         row.period_end = end
@@ -187,12 +188,12 @@ def start_trial(organization: Model, plan: str, *, actor: str, reason: str = "")
     """
     days = plan_for_sale(plan).trial_days
     if not days:
-        raise NotForSale(plan, "it has no trial")
+        raise NotForSale(plan, _("it has no trial"))
     with _change(organization, Change.TRIAL_STARTED, actor, reason) as (row, now):
         if not _is_free(row, now):
-            raise NotPossible("start a trial of", row.state(now), f"it has {row.plan_in_force(now)}")
+            raise NotPossible("start_trial", row.state(now), _("it has %(plan)s") % {"plan": row.plan_in_force(now)})
         if not TrialMark.objects.mark(_trial_keys(organization), plan, now):
-            raise TrialUsed("start a trial of", row.state(now), "the one trial was had")
+            raise TrialUsed("start_trial", row.state(now), _("the one trial was had"))
         UsageCounter.objects.close(row.organization_id, now)
         row.plan_id, row.anchor, row.period_start = plan, now, now
         row.period_end = row.trial_ends_at = add(now, Interval.DAY, days, row.zone)
@@ -211,7 +212,7 @@ def extend_trial(organization: Model, days: int, *, actor: str, reason: str) -> 
     _reasoned(days, actor, reason)
     with _change(organization, Change.TRIAL_EXTENDED, actor, reason.strip(), {"days": days}) as (row, now):
         if row.trial_ends_at is None or row.next_plan_id is not None:
-            raise NotPossible("extend the trial of", row.state(now), "no trial is running that nothing was paid after")
+            raise NotPossible("extend_trial", row.state(now), _("no trial is running that nothing was paid after"))
         row.trial_ends_at = row.period_end = add(row.trial_ends_at, Interval.DAY, days, row.zone)
         return row
 
@@ -225,11 +226,11 @@ def _reasoned(days: int, actor: str, reason: str) -> None:
 def _unschedulable(row: Subscription, plan: str, now: datetime) -> str | None:
     """Why a change to this plan cannot be scheduled; None where it can."""
     if row.period_end is None or row.on_trial(now) or row.state(now) not in (State.ACTIVE, State.CANCELED):
-        return "no paid time is running; buy the plan"
+        return _("no paid time is running; buy the plan")
     if row.next_period_end is not None:
-        return f"{row.next_plan_id} is paid for; undo that first"
+        return _("%(plan)s is paid for; undo that first") % {"plan": row.next_plan_id}
     if not stands_lower(plan, row.plan_id):
-        return f"{plan} is no lower plan; buy it, and it begins at once"
+        return _("%(plan)s is no lower plan; buy it, and it begins at once") % {"plan": plan}
     return None
 
 

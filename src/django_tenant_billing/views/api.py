@@ -14,14 +14,14 @@ from ..models import UsageCounter
 from ..payments.throttling import may_initiate, may_verify
 from ..states import SETTLED, PaymentState
 from ..subscriptions import subscription_of, usage_of
-from .endpoints import BadBody, body_of, chosen, endpoint, refused, text_in
+from .endpoints import BadBody, body_of, chosen, endpoint, refused, text_of
 from .shared import actor_of, base_url, begins_later, moment_json, non_atomic, payment_json, subscription_json
 
 NAMES = ("reference", "payment_id", "pidx", "transaction_id", "transaction_uuid")
 """What a client may call a payment in ``verify``: they are the same thing to us."""
 
 
-@endpoint("GET", "view")
+@endpoint("GET", "view", revalidated=True)
 def usage(request: HttpRequest, organization: Model) -> HttpResponse:
     """``GET usage/``: every feature as the gate would judge it now."""
     decisions = {decision.feature: decision for decision in quotas.check_all(organization)}
@@ -75,10 +75,11 @@ def verify(request: HttpRequest, organization: Model, gateway: str) -> HttpRespo
     if gateway not in gateway_aliases():
         return _unknown_gateway(request, gateway)
     body = body_of(request)
-    name = next((name for name in NAMES if name in body), None)
-    if name is None:
+    # Khalti's own return has an empty transaction_id beside its pidx.
+    named = next((text for name in NAMES if (text := text_of(body, name))), None)
+    if named is None:
         raise BadBody(_('Name the payment: {"reference": "..."}.'))
-    payment = payments.find(gateway, text_in(body, name), organization)
+    payment = payments.find(gateway, named, organization)
     if payment is None:
         return refused(request, HTTPStatus.NOT_FOUND, "payment_not_found", _("There is no such payment."))
     may_verify(payment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -9,11 +10,14 @@ from http import HTTPStatus
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.cache import add_never_cache_headers, patch_cache_control, patch_vary_headers
+from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from ..exceptions import (
@@ -36,9 +40,19 @@ from .shared import come_again, payment_json
 P = ParamSpec("P")
 MAX_BODY = 10_000
 
+UNREADABLE = (BadRequest, MultiPartParserError, SuspiciousOperation, UnreadablePostError)
+"""What Django raises on first touch of a body or a query that it cannot, or will not, read."""
+
 
 class BadBody(Exception):
-    """A body that is not what the view needs; its text goes to the client."""
+    """A body or a query that is not what the view needs; its text goes to the client."""
+
+
+class TooLarge(BadBody):
+    """A body larger than any of ours can be."""
+
+    def __init__(self) -> None:
+        super().__init__(_("The body is too large."))
 
 
 class _CsrfCheck(CsrfViewMiddleware):
@@ -46,40 +60,89 @@ class _CsrfCheck(CsrfViewMiddleware):
         return reason
 
 
-def endpoint(
-    method: str, action: str
-) -> Callable[
-    [Callable[Concatenate[HttpRequest, Model, P], HttpResponse]],
-    Callable[Concatenate[HttpRequest, P], HttpResponseBase],
-]:
-    """One JSON view: its method, the ruled order of refusals, CSRF unless a Bearer token came, errors as JSON."""
+def json_view(
+    method: str, *, revalidated: bool = False
+) -> Callable[[Callable[Concatenate[HttpRequest, P], HttpResponseBase]], Callable[..., HttpResponseBase]]:
+    """A view that answers JSON to whoever asks: its one method, and every refusal in the one shape.
 
-    def decorate(
-        view: Callable[Concatenate[HttpRequest, Model, P], HttpResponse],
-    ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    No cache keeps what it answers; a ``revalidated`` answer may be kept by who asked, who must ask each time whether
+    it is still the same.
+    """
+
+    def decorate(view: Callable[Concatenate[HttpRequest, P], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         @wraps(view)
-        def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-            if request.method != method and (request.method, method) != ("HEAD", "GET"):
-                refusal = refused(request, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"Use {method}.")
-                refusal.headers["Allow"] = method
-                return refusal
-            organization = admit(request, action, json=True)
-            if not isinstance(organization, Model):
-                return organization
-            if method != "GET" and not has_bearer(request) and (reason := _csrf_problem(request)):
-                return refused(request, HTTPStatus.FORBIDDEN, "csrf_failed", reason)
-            try:
-                return view(request, organization, *args, **kwargs)
-            except (BadBody, BillingError) as error:
-                return come_again(refused(request, *meaning(error), **_facts(error)), error)
+        def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            answer = _wrong_method(request, method)
+            if answer is None:
+                try:
+                    answer = view(request, *args, **kwargs)
+                except (BadBody, BillingError) as error:
+                    answer = come_again(refused(request, *meaning(error), **_facts(error)), error)
+                except UNREADABLE as error:
+                    answer = refused(request, *meaning(_unreadable(error)))
+            if revalidated and isinstance(answer, HttpResponse) and answer.status_code == HTTPStatus.OK:
+                return _unless_known(request, answer)
+            add_never_cache_headers(answer)
+            return answer
 
-        decorated: Any = never_cache(csrf_exempt(login_not_required(wrapped)))
+        decorated: Any = csrf_exempt(login_not_required(wrapped))
         return decorated  # type: ignore[no-any-return]
 
     return decorate
 
 
+def endpoint(
+    method: str, action: str, *, revalidated: bool = False
+) -> Callable[[Callable[Concatenate[HttpRequest, Model, P], HttpResponse]], Callable[..., HttpResponseBase]]:
+    """A JSON view of one organization: the ruled order of refusals, CSRF unless a Bearer token came."""
+
+    def decorate(view: Callable[Concatenate[HttpRequest, Model, P], HttpResponse]) -> Callable[..., HttpResponseBase]:
+        @wraps(view)
+        def admitted(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            organization = admit(request, action, json=True)
+            if not isinstance(organization, Model):
+                return organization
+            if method != "GET" and not has_bearer(request) and (reason := _csrf_problem(request)):
+                return refused(request, HTTPStatus.FORBIDDEN, "csrf_failed", reason)
+            return view(request, organization, *args, **kwargs)
+
+        return json_view(method, revalidated=revalidated)(admitted)
+
+    return decorate
+
+
+def _wrong_method(request: HttpRequest, method: str) -> HttpResponseBase | None:
+    allowed = ["GET", "HEAD"] if method == "GET" else [method]
+    if request.method in allowed:
+        return None
+    refusal = refused(request, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"Use {method}.")
+    refusal.headers["Allow"] = ", ".join(allowed)
+    return refusal
+
+
+def _unless_known(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """The answer with its ETag; 304 and the same headers where the client says that it has just this."""
+    etag = f'"{hashlib.sha256(answer.content).hexdigest()[:32]}"'
+    answer.headers["ETag"] = etag
+    patch_cache_control(answer, private=True, no_cache=True)
+    patch_vary_headers(answer, ("Cookie", "Authorization", "Accept-Language"))
+    # Whoever compresses the answer on its way makes the tag weak.
+    known = [tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))]
+    if etag in known or known == ["*"]:
+        answer.status_code = HTTPStatus.NOT_MODIFIED
+        answer.content = b""
+        del answer.headers["Content-Type"]
+    return answer
+
+
+def _unreadable(error: Exception) -> BadBody:
+    return TooLarge() if isinstance(error, RequestDataTooBig) else BadBody(_("The request cannot be read."))
+
+
 def meaning(error: Exception) -> tuple[HTTPStatus, str, str]:
+    """The status, the code and the text that tell a client of this error; raises it where it is a fault of ours."""
+    if isinstance(error, TooLarge):
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", str(error)
     if isinstance(error, BadBody):
         return HTTPStatus.BAD_REQUEST, "bad_request", str(error)
     if isinstance(error, NotForSale):
@@ -120,8 +183,8 @@ def _facts(error: Exception) -> dict[str, Any]:
 def body_of(request: HttpRequest) -> dict[str, Any]:
     if request.content_type != "application/json":
         return dict(request.POST.items())
-    if int(request.headers.get("Content-Length") or 0) > MAX_BODY:
-        raise BadBody(_("The body is too large."))
+    if len(request.body) > MAX_BODY:
+        raise TooLarge
     try:
         body = json.loads(request.body)
     except (ValueError, RecursionError):
@@ -131,9 +194,16 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
     return body
 
 
-def text_in(body: Mapping[str, Any], name: str) -> str:
+def text_of(body: Mapping[str, Any], name: str) -> str | None:
+    """What the body has by this name; None where that is no text of 1 to 100 characters."""
     value = body.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= 100 or not value.isprintable():
+    return value if isinstance(value, str) and 0 < len(value) <= 100 and value.isprintable() else None
+
+
+def text_in(body: Mapping[str, Any], name: str) -> str:
+    """The same. Raises BadBody where there is none."""
+    value = text_of(body, name)
+    if value is None:
         raise BadBody(_('"%(name)s" must be a text of 1 to 100 characters.') % {"name": name})
     return value
 

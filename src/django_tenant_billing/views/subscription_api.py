@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
 
 from ..models.quotes import Excess, Quote
 from ..subscriptions import preview, subscription_of
 from .acts import ACTS, OF_A_PLAN
-from .endpoints import body_of, chosen, endpoint
+from .endpoints import body_of, chosen, endpoint, refused
 from .shared import actor_of, moment_json, rupees_json, subscription_json
 
 
@@ -30,6 +32,9 @@ def quotation(request: HttpRequest, organization: Model) -> HttpResponse:
 @endpoint("POST", "pay")
 def act(request: HttpRequest, organization: Model, act: str) -> HttpResponse:
     """``POST subscription/cancel/``, ``.../schedule-change/ {"plan": "BASIC"}``...: 409 where it is not possible."""
+    if act not in ACTS:
+        text = _("Nobody can %(act)r a subscription. Choose one of: %(acts)s.") % {"act": act, "acts": ", ".join(ACTS)}
+        return refused(request, HTTPStatus.NOT_FOUND, "act_not_found", text)
     plan, term = chosen(body_of(request)) if act in OF_A_PLAN else ("", None)
     ACTS[act](organization, plan, term, actor_of(request))
     return JsonResponse(subscription_json(subscription_of(organization)))

@@ -1,0 +1,35 @@
+"""Every page of the portal, looked at in both widths and colours, in its own frame and in that of a site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import override_settings
+from playwright.sync_api import Page
+
+from tests.browser.conftest import look
+from tests.hosts import four_lines
+from tests.portal import SCENES
+from tests.testapp.models import Organization
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.breaks_the_log]
+
+
+@pytest.fixture
+def _in_a_site() -> Iterator[None]:
+    with override_settings(**four_lines()):
+        yield
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_every_page_fits_a_phone_and_a_desk_in_both_colours(page: Page, organization: Organization, name: str) -> None:
+    page.goto(SCENES[name](organization))
+    look(page, f"portal-{name}")
+
+
+@pytest.mark.usefixtures("_in_a_site")
+@pytest.mark.parametrize("name", ["overview-near", "plans-year", "checkout-lower", "cancel"])
+def test_every_page_fits_into_the_frame_of_a_site(page: Page, organization: Organization, name: str) -> None:
+    page.goto(SCENES[name](organization))
+    look(page, f"portal-in-a-site-{name}")
