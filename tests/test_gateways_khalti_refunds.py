@@ -134,6 +134,7 @@ def test_an_option_that_is_no_text_is_named(name: str) -> None:
         ("live", "", ("https://pay.khalti.com",)),
         ("sandbox", "", ("https://test-pay.khalti.com",)),
         ("sandbox", "http://127.0.0.1:8001/api/v2/", ("http://127.0.0.1:8001",)),
+        ("production", "", ("",)),
     ],
 )
 def test_where_payers_are_sent_is_known(mode: str, base_url: str, origins: tuple[str, ...], settings: Any) -> None:
@@ -149,6 +150,13 @@ def test_each_check_says_what_is_wrong_and_what_to_do(settings: Any) -> None:
     settings.TENANT_BILLING_GATEWAYS = {"khalti": {}}
     assert gateway(secret_key="").check() == [
         Error("Khalti has no secret_key.", "Add to .env: KHALTI_SECRET_KEY=...", id="tenant_billing.E011")
+    ]
+    assert gateway(base_url="https://khalti.com/api/v2").check() == [
+        Error(
+            "Khalti's base_url is https://khalti.com/api/v2/, but TENANT_BILLING_MODE is 'sandbox'.",
+            "Leave base_url out, and https://dev.khalti.com/api/v2/ is used.",
+            id="tenant_billing.E013",
+        )
     ]
     assert gateway(base_url="http://127.0.0.1/").check() == [
         Error(

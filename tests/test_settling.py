@@ -240,3 +240,17 @@ def test_the_transaction_of_another_payment_is_not_noted_as_of_this_one(
     assert (first.status, first.gateway_transaction_id) == ("paid", "T1")
     assert (second.status, second.detail, second.gateway_transaction_id) == ("review", "transaction_reused", None)
     assert second.received_minor == 390_000
+
+
+@pytest.mark.parametrize(("act", "status"), [(Act.PENDING, "pending"), (Act.CANCEL, "canceled")])
+def test_an_answer_that_proves_no_money_leaves_none_on_the_row(
+    simulator: Server, organization: Organization, act: Act, status: str
+) -> None:
+    payment = start(organization)
+    pay(simulator, payment, act)
+    tamper(simulator, payment, transaction_id="T1")
+    payments.settle(payment)
+    payment.refresh_from_db()
+    assert (payment.status, payment.received_minor, payment.gateway_transaction_id) == (status, None, None)
+    assert payment.events.get(kind="proof").data["total_amount"] == 390_000
+    assert {event.actor for event in payment.events.filter(kind__in=["asked", "proof"])} == {""}
