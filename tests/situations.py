@@ -12,6 +12,13 @@ from django_tenant_billing.states import SETTLED
 from django_tenant_billing.testing import set_used, subscribe
 from django_tenant_billing.views.shared import result_url
 from tests.manual import BANK, begin, came
+from tests.portal import (
+    cancel,
+    checkout_after_a_trial,
+    not_configured,
+    over_a_limit_that_starts_again,
+    plans_by_the_year,
+)
 from tests.sales import pay
 from tests.testapp.models import Organization
 
@@ -265,5 +272,6 @@ SITUATIONS: tuple[Situation, ...] = (
     result_paid_for_later, result_by_hand, result_confirming, result_in_review, result_canceled, result_expired,
     result_failed, result_not_received, result_refunded, result_refunded_in_part, result_being_refunded,
     result_dismissed, receipt, receipt_with_tax_of_what_went_back, history, history_of_the_first_day, over_the_limit,
-    not_in_the_plan, not_found,
+    not_in_the_plan, not_found, cancel, checkout_after_a_trial, not_configured, over_a_limit_that_starts_again,
+    plans_by_the_year,
 )  # fmt: skip

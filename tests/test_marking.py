@@ -8,7 +8,7 @@ import sys
 
 from django.utils.translation import override
 
-from django_tenant_billing.catalogue import default_catalogue
+from django_tenant_billing.catalogue import DEFAULT
 
 BEFORE_SETTINGS = "from django_tenant_billing import csp; from django_tenant_billing.catalogue import default_catalogue"
 
@@ -33,4 +33,4 @@ def test_djangos_own_mark_would_ask_for_one() -> None:
 
 def test_a_marked_text_stays_as_it_is_in_every_language() -> None:
     with override("ne"):
-        assert default_catalogue()["features"]["invoices"]["singular"] == "invoice"
+        assert DEFAULT["features"]["invoices"]["singular"] == "invoice"

@@ -1,4 +1,4 @@
-"""Every page of the portal, looked at in both widths and colours, in its own frame and in that of a site."""
+"""Pages of the portal in the frame of a site, looked at in both widths and colours."""
 
 from __future__ import annotations
 
@@ -20,12 +20,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.breaks_the_lo
 def _in_a_site() -> Iterator[None]:
     with override_settings(**four_lines()):
         yield
-
-
-@pytest.mark.parametrize("name", SCENES)
-def test_every_page_fits_a_phone_and_a_desk_in_both_colours(page: Page, organization: Organization, name: str) -> None:
-    page.goto(SCENES[name](organization))
-    look(page, f"portal-{name}")
 
 
 @pytest.mark.usefixtures("_in_a_site")
