@@ -6,12 +6,19 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django_tenant_billing import clock, quotas, subscriptions
-from django_tenant_billing.models import PaymentTransaction, Plan, Subscription, UsageCounter
+from django_tenant_billing import clock, payments, quotas, subscriptions
+from django_tenant_billing.models import PaymentTransaction, Plan, Receipt, Subscription, UsageCounter
 from django_tenant_billing.states import SETTLED
 from django_tenant_billing.testing import set_used, subscribe
 from django_tenant_billing.views.shared import result_url
 from tests.manual import BANK, begin, came
+from tests.portal import (
+    cancel,
+    checkout_after_a_trial,
+    not_configured,
+    over_a_limit_that_starts_again,
+    plans_by_the_year,
+)
 from tests.sales import pay
 from tests.testapp.models import Organization
 
@@ -205,6 +212,22 @@ def result_dismissed(organization: Organization) -> str:
     return stands(organization, "dismissed", "duplicate")
 
 
+def receipt(organization: Organization) -> str:
+    payment = came(begin(organization))
+    return f"/billing/payments/{payment.reference}/receipt/"
+
+
+def receipt_with_tax_of_what_went_back(organization: Organization) -> str:
+    path, paid = receipt(organization), PaymentTransaction.objects.get()
+    payments.refund(paid, 100_000, actor="anna", reason="asked for")
+    # As it is issued where the settings say so.
+    Receipt._base_manager.update(
+        seller_name="Himal Software Pvt. Ltd.", seller_address="New Road\nKathmandu", seller_pan="301234567",
+        buyer_address="Pokhara", buyer_pan="609876543", net_minor=345_133, vat_minor=44_867, vat_percent=13,
+    )  # fmt: skip
+    return path
+
+
 def over_the_limit(organization: Organization) -> str:
     set_used(organization, "customers", 5)
     return "/customers/new/"
@@ -248,5 +271,7 @@ SITUATIONS: tuple[Situation, ...] = (
     checkout_of_a_renewal, checkout_with_credit, no_such_plan, no_payments, many_payments, result_paid,
     result_paid_for_later, result_by_hand, result_confirming, result_in_review, result_canceled, result_expired,
     result_failed, result_not_received, result_refunded, result_refunded_in_part, result_being_refunded,
-    result_dismissed, history, history_of_the_first_day, over_the_limit, not_in_the_plan, not_found,
+    result_dismissed, receipt, receipt_with_tax_of_what_went_back, history, history_of_the_first_day, over_the_limit,
+    not_in_the_plan, not_found, cancel, checkout_after_a_trial, not_configured, over_a_limit_that_starts_again,
+    plans_by_the_year,
 )  # fmt: skip

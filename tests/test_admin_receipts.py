@@ -42,7 +42,7 @@ def test_the_list_shows_money_and_tax_and_finds_by_number_reference_and_name(
         assert told in page
     assert shown(staff, "") == [True, True]
     assert shown(staff, "1") == shown(staff, receipts[0].payment.reference) == shown(staff, "himal") == [True, False]
-    assert shown(staff, "2") == shown(staff, "Pahad") == [False, True]
+    assert shown(staff, "Pahad") == [False, True]  # references may have a 2, never a 1
 
 
 def test_a_receipt_is_read_and_nothing_else(staff: Client, receipts: list[Receipt]) -> None:

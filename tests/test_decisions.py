@@ -154,3 +154,11 @@ def test_a_decision_goes_through_json_and_back_unchanged() -> None:
 )
 def test_a_decision_as_text_is_what_a_page_shows_of_it(changes: dict[str, Any], shown: str) -> None:
     assert str(decision(**changes)) == shown
+
+
+@pytest.mark.parametrize(
+    ("used", "held", "limit", "near"),
+    [(7, 0, 10, False), (7, 1, 10, True), (12, 0, 10, True), (9, 0, None, False), (1, 0, 0, False)],
+)
+def test_a_limit_is_near_from_eighty_percent_on(used: int, held: int, limit: int | None, near: bool) -> None:
+    assert decision(used=used, held=held, limit=limit).is_near is near

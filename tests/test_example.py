@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ GUIDE_SHELL = """
 >>> PlanLimit.objects.count()  # Should be ~15
 15
 >>> Usage.objects.count()      # Existing orgs should have usage records
-2
+3
 >>> from django_tenant_billing.models import PlanLimit
 >>> free_plan = PlanLimit.objects.filter(plan='FREE')
 >>> free_plan.count()
@@ -133,11 +134,39 @@ class Demo:
 class Browser:
     """As a person does, with a cookie and with forms."""
 
-    def __init__(self, demo: Demo, username: str) -> None:
+    def __init__(self, demo: Demo, username: str = "") -> None:
         self.url = demo.url
         self.session = requests.Session()
-        self.page = self.get("/login/")
-        self.page = self.post("/login/", username=username, password=PASSWORD)
+        if username:
+            self.get("/login/")
+            self.page = self.post("/login/", username=username, password=PASSWORD)
+
+    def sign_up(self, username: str, **fields: str) -> requests.Response:
+        self.get("/sign-up/")
+        shop = f"{username.title()} Stores"
+        form = {"username": username, "password1": PASSWORD, "password2": PASSWORD, "organization": shop}
+        self.page = self.post("/sign-up/", **form | fields)
+        return self.page
+
+    @property
+    def works_for(self) -> str:
+        """The organization that the page's header names."""
+        (name,) = re.findall(r"<summary>(.*?)</summary>", self.page.text)
+        return str(name)
+
+    def switch(self, organization: str) -> None:
+        (path,) = re.findall(rf'action="(/organizations/\d+/switch/)".*?\n.*Switch to {organization}<', self.page.text)
+        self.page = self.post(path)
+
+    def used(self, feature: str) -> int:
+        usage = self.session.get(f"{self.url}/billing/usage/", headers={"Accept": "application/json"}).json()
+        used: int = usage["features"][feature]["used"]
+        return used
+
+    def removal_of(self, username: str) -> str:
+        """The address of the page that asks whether this member shall be removed."""
+        (path,) = re.findall(rf'href="(/team/\d+/remove/)">Remove {username}<', self.get("/team/").text)
+        return str(path)
 
     def get(self, path: str) -> requests.Response:
         self.page = self.session.get(f"{self.url}{path}")
@@ -148,6 +177,31 @@ class Browser:
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.page.text)
         assert token, self.page.text
         return self.session.post(f"{self.url}{path}", data={"csrfmiddlewaretoken": token[1], **fields})
+
+
+class Latin(HTMLParser):
+    """The words in Latin letters that a page shows or reads out, outside of code and of what says it is English."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: set[str] = set()
+        self._skipped = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if not self._skipped and (tag == "code" or (tag != "html" and values.get("lang") == "en")):
+            self._skipped = tag
+        for name in ("aria-label", "data-label", "placeholder", "title", "alt"):
+            self.handle_data(values.get(name) or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._skipped:
+            self._skipped = ""
+
+    def handle_data(self, data: str) -> None:
+        if not self._skipped:
+            self.words |= set(re.findall("[A-Za-z]{2,}", data))
 
 
 def start_demo(folder: Path, *arguments: str) -> Demo:
@@ -277,7 +331,7 @@ def test_seeding_again_changes_only_the_tokens(seeded: str) -> None:
         "print([m.objects.count() for m in (PlanLimit, UsageCounter, Organization, Membership, ApiToken, Invoice)])"
     )
     before = manage("shell", "--verbosity", "0", "-c", counts, DATABASE_URL=seeded).stdout
-    assert before.strip() == "[15, 5, 2, 3, 2, 8]"
+    assert before.strip() == "[15, 8, 3, 5, 2, 31]"
     first = manage("seed_demo", DATABASE_URL=seeded).stdout
     second = manage("seed_demo", DATABASE_URL=seeded).stdout
     assert manage("shell", "--verbosity", "0", "-c", counts, DATABASE_URL=seeded).stdout == before
@@ -407,11 +461,11 @@ def test_the_guides_fourth_test_is_the_curl_line_that_the_demo_prints(demo: Demo
 
 
 def test_every_page_opens_without_script_or_inline_style(demo: Demo, samir: Browser) -> None:
-    pages = ["/", "/invoices/", "/invoices/new/", "/customers/", "/customers/new/", "/billing/", "/billing/plans/"]
-    for path in [*pages, "/billing/checkout/?plan=PRO", "/billing/payments/"]:
+    pages = ["/", "/invoices/", "/invoices/new/", "/customers/", "/customers/new/", "/team/", "/api/"]
+    for path in [*pages, "/billing/", "/billing/plans/", "/billing/checkout/?plan=PRO", "/billing/payments/"]:
         page = samir.get(path)
         assert page.status_code == 200, path
-        assert "samir, Himal Traders" in page.text
+        assert samir.works_for == "Himal Traders"
         assert "<script" not in page.text
         assert "<style" not in page.text
         assert " style=" not in page.text
@@ -426,7 +480,6 @@ def test_the_checkout_offers_both_wallets_and_esewas_form_works(demo: Demo, sami
     offered = samir.get("/billing/checkout/?plan=PRO").text
     assert re.findall(r'name="gateway" value="(\w+)"', offered) == ["khalti", "esewa"]
     page = samir.post("/billing/checkout/", plan="PRO", gateway="esewa").text
-    assert "samir, Himal Traders" in page
     (action,) = re.findall(r'<form method="post" action="(http[^"]+)"', page)
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
     assert action == f"{demo.simulator_url}api/epay/main/v2/form"
@@ -533,14 +586,209 @@ def test_a_feature_that_is_off_is_refused_with_the_way_to_the_plans(samir: Brows
     assert 'href="/billing/plans/"' in refused.text
 
 
-def test_a_member_of_two_organizations_switches_and_only_owners_pay(demo: Demo, samir: Browser) -> None:
+# ---- people and their organizations ----------------------------------------------------------------------------------
+
+
+def test_visitors_see_the_plans_of_the_catalogue_and_where_each_begins(demo: Demo) -> None:
+    page = Browser(demo).get("/").text
+    prices = re.findall(r"<h3>(\w+)</h3>\s*<p class=\"price\"><strong>([^<]+)</strong> / (\w+)", page)
+    assert prices == [("Free", "NPR 0", "month"), ("Basic", "NPR 1,000", "month"), ("Pro", "NPR 3,900", "month")]
+    starts = re.findall(r'href="(/sign-up/[^"]*)">Start with', page)
+    assert starts == ["/sign-up/", *(f"/sign-up/?next=/billing/checkout/%3Fplan={plan}" for plan in ("BASIC", "PRO"))]
+
+
+def test_whoever_signs_up_is_logged_in_and_owns_an_organization_on_the_free_plan(demo: Demo) -> None:
+    maya = Browser(demo)
+    maya.sign_up("maya")
+    assert maya.works_for == "Maya Stores"
+    usage = maya.session.get(f"{demo.url}/billing/usage/").json()
+    assert (usage["plan"], usage["features"]["team_members"]["used"]) == ("FREE", 1)
+    maya.get("/customers/new/")
+    assert maya.post("/customers/new/", name="First").status_code == 200
+    assert maya.used("customers") == 1
+    assert maya.get("/billing/checkout/?plan=BASIC").status_code == 200
+    assert Browser(demo, "maya").works_for == "Maya Stores"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"username": "samir"}, "A user with that username already exists."),
+        ({"organization": ""}, "This field is required."),
+        ({"organization": "x" * 81}, "at most 80 characters"),
+        ({"password1": "12345678", "password2": "12345678"}, "This password is entirely numeric."),
+        ({"password2": "another-pass-456"}, "The two password fields didn’t match."),
+    ],
+)
+def test_a_sign_up_that_is_refused_leaves_nobody_behind(demo: Demo, fields: dict[str, str], said: str) -> None:
+    ram = Browser(demo)
+    ram.sign_up(**{"username": "ram"} | fields)
+    assert said in ram.page.text
+    assert ram.get("/invoices/").url == f"{demo.url}/login/?next=/invoices/"
+    assert "Please enter a correct username and password." in Browser(demo, "ram").page.text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reached"), [("/billing/checkout/?plan=PRO", "/billing/checkout/?plan=PRO"), ("//evil.example/", "/")]
+)
+def test_a_sign_up_leads_to_the_plan_that_was_chosen_and_never_away(demo: Demo, wanted: str, reached: str) -> None:
+    username = f"buyer{len(wanted)}"
+    assert Browser(demo).sign_up(username, next=wanted).url == f"{demo.url}{reached}"
+
+
+def test_the_switcher_offers_the_users_own_organizations_and_the_session_keeps_the_choice(demo: Demo) -> None:
+    samir = Browser(demo, "samir")
+    assert samir.works_for == "Himal Traders"
+    assert re.findall(r"Switch to ([^<]+)<", samir.page.text) == ["Pokhara Tea House"]
+    samir.switch("Pokhara Tea House")
+    assert samir.works_for == "Pokhara Tea House"
+    assert "Devi Bakery" in samir.get("/customers/").text
+    assert "Asha Stores" not in samir.page.text
+    assert samir.get("/report/").status_code == 200
+    samir.switch("Himal Traders")
+    assert "Asha Stores" in samir.get("/customers/").text
+
+
+def test_nobody_switches_to_an_organization_of_others(demo: Demo, samir: Browser) -> None:
     sita = Browser(demo, "sita")
-    assert "sita, Everest Crafts" in sita.page.text
-    himal = re.findall(r'action="(/organizations/\d+/switch/)"', sita.page.text)[0]
-    sita.page = sita.post(himal)
-    assert "sita, Himal Traders" in sita.page.text
-    sita.get("/billing/checkout/?plan=PRO")
-    assert sita.post("/billing/checkout/", plan="PRO", gateway="khalti").status_code == 403
-    everest = re.findall(r'action="(/organizations/\d+/switch/)"', sita.get("/").text)[0]
+    sita.switch("Himal Traders")
+    (everest,) = re.findall(r'action="(/organizations/\d+/switch/)".*?\n.*Switch to Everest', sita.page.text)
     samir.get("/")
     assert samir.post(everest).status_code == 404
+    assert samir.session.get(f"{demo.url}{everest}").status_code == 405
+    assert samir.get("/").status_code == 200
+    assert samir.works_for == "Himal Traders"
+    sita.post(everest)
+    sita.get("/")
+    assert sita.works_for == "Everest Crafts"
+
+
+@pytest.mark.parametrize("organization", ["Himal Traders", "Pokhara Tea House"])
+def test_a_member_sees_billing_and_the_team_but_neither_pays_nor_chooses(demo: Demo, organization: str) -> None:
+    sita = Browser(demo, "sita")
+    assert sita.get("/billing/checkout/?plan=PRO").status_code == 200
+    sita.get("/")
+    sita.switch(organization)
+    assert sita.get("/billing/").status_code == 200
+    assert "/team/new/" not in sita.get("/team/").text
+    assert "/remove/" not in sita.page.text
+    assert sita.post("/billing/checkout/", plan="PRO", gateway="khalti").status_code == 403
+    refused = sita.post("/team/new/", user="admin", role="owner")
+    assert refused.status_code == 403
+    assert "Only an owner of the organization may do this." in refused.text
+
+
+def test_the_free_plan_has_room_for_its_owner_alone(samir: Browser) -> None:
+    samir.get("/team/")
+    for answer in (samir.post("/team/new/", user="sita", role="member"), samir.get("/team/new/")):
+        assert answer.status_code == 403
+        assert "Reached team member limit (1)." in answer.text
+    assert samir.used("team_members") == 1
+
+
+def test_the_team_grows_to_its_limit_and_whoever_is_removed_makes_room(demo: Demo, samir: Browser) -> None:
+    gita = Browser(demo)
+    gita.sign_up("gita")
+    samir.switch("Pokhara Tea House")
+    assert samir.used("team_members") == 2
+    samir.get("/team/new/")
+    for user, said in (("nobody", "Nobody here has this username."), ("sita", "sita is in the team already.")):
+        assert said in samir.post("/team/new/", user=user, role="member").text
+    assert samir.used("team_members") == 2
+    assert ">gita</th>" in samir.post("/team/new/", user="gita", role="member").text
+    assert samir.used("team_members") == 3
+    assert "Reached team member limit (3)." in samir.post("/team/new/", user="admin", role="member").text
+    path = samir.removal_of("gita")
+    assert "Remove gita from the team?" in samir.get(path).text
+    assert ">gita</th>" not in samir.post(path).text
+    assert samir.post(path).status_code == 404
+    assert samir.used("team_members") == 2
+    assert re.findall(r"Switch to ([^<]+)<", gita.get("/").text) == []
+
+
+def test_an_accountant_takes_no_room_and_gives_none_back(demo: Demo, samir: Browser) -> None:
+    Browser(demo).sign_up("hari")
+    code = (
+        "from orgs.models import *; from django.contrib.auth.models import User; Membership.objects.create("
+        "user=User.objects.get(username='hari'), organization=Organization.objects.get(name='Himal Traders'), "
+        "role=Role.ACCOUNTANT)"
+    )
+    manage("shell", "--verbosity", "0", "-c", code, DATABASE_URL=f"sqlite:///{demo.output.parent / 'demo.sqlite3'}")
+    assert samir.used("team_members") == 1
+    path = samir.removal_of("hari")
+    samir.get(path)
+    assert ">hari</th>" not in samir.post(path).text
+    assert samir.used("team_members") == 1
+
+
+def test_the_last_owner_stays(samir: Browser) -> None:
+    path = samir.removal_of("samir")
+    samir.get(path)
+    assert "samir is the only owner and stays." in samir.post(path).text
+    assert samir.used("team_members") == 1
+
+
+def test_nobody_removes_members_of_another_organization(demo: Demo, samir: Browser) -> None:
+    sita = Browser(demo, "sita")
+    theirs = sita.removal_of("sita")
+    assert samir.get(theirs).status_code == 404
+    samir.get("/team/")
+    assert samir.post(theirs).status_code == 404
+    assert ">sita</th>" in sita.get("/team/").text
+
+
+# ---- languages -------------------------------------------------------------------------------------------------------
+
+NAMES = set(
+    re.findall(r"\w+", "Khata django tenant billing samir sita NPR INV API OpenAPI FREE BASIC PRO Free Basic Pro")
+)
+SHOPS = set(re.findall(r"\w+", "Himal Traders Everest Crafts Pokhara Tea House Devi Bakery Lakeside Hotel Quiet Inn"))
+PACKAGE = set(re.findall(r"\w+", "Starts again left includes VAT"))
+"""What waits for the package's own catalogue."""
+
+
+def in_nepali(browser: Browser) -> Browser:
+    """As the button in the footer does it."""
+    browser.get("/login/" if not browser.session.cookies else "/")
+    assert 'lang="ne">नेपाली</button>' in browser.page.text
+    browser.page = browser.post("/i18n/setlang/", language="ne", next="/")
+    assert '<html lang="ne">' in browser.page.text
+    return browser
+
+
+def test_in_nepali_the_pages_for_visitors_say_nothing_in_english(demo: Demo) -> None:
+    visitor = Browser(demo)
+    assert Latin(visitor.get("/").text).words > {"Khata", "Invoices", "Plans"}
+    in_nepali(visitor)
+    for path in ("/", "/login/", "/sign-up/", "/api/"):
+        assert Latin(visitor.get(path).text).words <= NAMES | PACKAGE, path
+    refused = visitor.sign_up("x" * 151, organization="", password2="other")
+    assert Latin(refused.text).words <= NAMES
+
+
+def test_in_nepali_the_pages_of_members_say_nothing_in_english(demo: Demo, samir: Browser) -> None:
+    in_nepali(samir)
+    (path,) = re.findall(r'action="(/organizations/\d+/switch/)"', samir.page.text)
+    samir.page = samir.post(path)
+    names = NAMES | SHOPS | PACKAGE
+    pages = ["/", "/invoices/", "/invoices/new/", "/customers/", "/customers/new/", "/report/", "/team/", "/team/new/"]
+    for page in pages:
+        assert Latin(samir.get(page).text).words <= names, page
+    samir.get("/customers/new/")
+    samir.page = samir.post("/customers/new/", name="Quiet Inn")
+    (delete,) = re.findall(r'href="(/customers/\d+/delete/)">Quiet Inn', samir.page.text)
+    (remove, *_others) = re.findall(r'href="(/team/\d+/remove/)"', samir.get("/team/").text)
+    for page in (delete, remove):
+        assert Latin(samir.get(page).text).words <= names, page
+    for page, fields in (
+        (remove, {}),
+        ("/team/new/", {"user": "sita", "role": ""}),
+        ("/invoices/new/", {"customer": "x", "amount": "x"}),
+        ("/customers/new/", {"name": ""}),
+        (delete, {}),
+    ):
+        assert Latin(samir.post(page, **fields).text).words <= names, page
+    sita = in_nepali(Browser(demo, "sita"))
+    (switch,) = re.findall(r'action="(/organizations/\d+/switch/)".*?\n.*Pokhara', sita.page.text)
+    sita.page = sita.post(switch)
+    assert Latin(sita.post("/team/new/").text).words <= names

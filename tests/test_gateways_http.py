@@ -11,8 +11,11 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,15 @@ import requests
 
 from django_tenant_billing.exceptions import GatewayTimeout, GatewayUnavailable
 from django_tenant_billing.gateways import http
-from django_tenant_billing.gateways.http import MAX_BYTES, Answer, HeaderAuth, Secret, get_json, post_json
+from django_tenant_billing.gateways.http import (
+    MAX_BYTES,
+    TOTAL_SECONDS,
+    Answer,
+    HeaderAuth,
+    Secret,
+    get_json,
+    post_json,
+)
 from tests.servers import (
     CANARY,
     CERTIFICATE,
@@ -106,11 +117,13 @@ NEVER_ENDING: dict[str, Script] = {
     ),
 }
 
-AGAIN = [
-    pytest.param(name, id=f"{name}, time {time_}")
-    for name in ("silent", "silent after the headers", "drips its body")
-    for time_ in (2, 3)
-]
+SLOW: dict[str, Script] = {
+    "silent": NEVER_ENDING["silent"],
+    "silent after the headers": NEVER_ENDING["silent after the headers"],
+    "drips a byte in half a second": begins(
+        OK + b"Content-Length: 50000\r\n\r\n", lambda connection: connection.drip(ENDLESS, pause=0.5)
+    ),
+}
 
 # What arrives in time, whole or not, and is no answer.
 UNUSABLE_BODIES: dict[str, bytes] = {
@@ -265,7 +278,7 @@ def test_an_answer_that_drips_but_ends_in_time_is_read_whole() -> None:
 # What fails: in time, once, by its name.
 
 
-@pytest.mark.parametrize("name", [*NEVER_ENDING, *AGAIN])
+@pytest.mark.parametrize("name", NEVER_ENDING)
 def test_g2_a_server_that_never_ends_is_a_timeout_on_the_second(name: str, log: pytest.LogCaptureFixture) -> None:
     failed = failure(NEVER_ENDING[name], SHORT)
     assert type(failed.error) is GatewayTimeout
@@ -274,6 +287,19 @@ def test_g2_a_server_that_never_ends_is_a_timeout_on_the_second(name: str, log: 
     assert failed.server.connections == 1
     assert CANARY.encode() in failed.server.received
     assert_unseen(failed.error, log)
+
+
+def test_g2_at_the_deadline_of_every_look_up_each_of_these_ends_on_the_second_three_times() -> None:
+    """Side by side: each of them does nothing but wait."""
+    scripts = [script for script in SLOW.values() for _time in range(3)]
+    with ThreadPoolExecutor(len(scripts)) as pool:
+        ended = list(pool.map(partial(failure, seconds=TOTAL_SECONDS), scripts))
+    defaults = {signature(ask_one).parameters["seconds"].default for ask_one in (post_json, get_json)}
+    assert defaults == {TOTAL_SECONDS} == {12}
+    for failed in ended:
+        assert type(failed.error) is GatewayTimeout
+        assert TOTAL_SECONDS <= failed.took < TOTAL_SECONDS + 1
+        assert failed.server.connections == 1
 
 
 def drips_its_handshake(connection: Connection) -> None:

@@ -804,7 +804,7 @@ FIXED = "https://app.example.com/billing/khalti/callback/"
         (f"{FIXED}TB-ONE/", "not the callback of a gateway"),
     ],
 )
-def test_a_fixed_callback_url_that_cannot_work_is_e019(url: str, problem: str, settings: Any) -> None:
+def test_a_fixed_callback_url_that_cannot_work_is_e025(url: str, problem: str, settings: Any) -> None:
     settings.TENANT_BILLING_GATEWAYS = {"khalti": {}}
     assert ids(gateway(callback_url=url)) == ["tenant_billing.E025"]
     assert problem in gateway(callback_url=url).check()[0].msg

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from django_tenant_billing.gateways.base import Claim
 from django_tenant_billing.models import Activation, Breaker, PaymentEvent, PaymentTransaction, Subscription, Throttle
 from django_tenant_billing.payments import door
 from tests.folding import assert_log_folds_to_state
+from tests.test_models import NEVER, OURS
 from tests.test_payments import pay, plan_of, start, tamper
 from tests.test_views_callbacks import come_back
 from tests.testapp.models import Organization
@@ -228,8 +230,18 @@ DUPLICATES: dict[tuple[type[models.Model], tuple[str, ...]], Callable[[], object
 
 
 def test_p13_every_unique_constraint_around_a_payment_is_tried() -> None:
-    models_ = {model for model, _fields in DUPLICATES}
-    assert set(DUPLICATES) == {(model, fields) for model in models_ for fields in unique_fields(model)}
+    assert set(DUPLICATES) == {(model, fields) for model in AROUND_A_PAYMENT for fields in unique_fields(model)}
+    assert ELSEWHERE
+
+
+def names_of_unique_constraints(model: type[models.Model]) -> set[str]:
+    """As test_models.py names them."""
+    alone = {f"{model._meta.model_name}.{field[0]}" for field in unique_fields(model) if len(field) == 1}
+    return alone | {c.name for c in model._meta.constraints if isinstance(c, models.UniqueConstraint)}
+
+
+AROUND_A_PAYMENT = {model for model, _fields in DUPLICATES}
+ELSEWHERE = {name for model in OURS if model not in AROUND_A_PAYMENT for name in names_of_unique_constraints(model)}
 
 
 def log_line() -> None:
@@ -246,7 +258,21 @@ def test_p13_a_row_that_is_there_already_costs_no_line_of_the_log(
     savepoint: bool,
 ) -> None:
     activated(simulator, organization)
-    lines, duplicate = PaymentEvent.objects.count(), DUPLICATES[case]
+    assert_costs_no_line(DUPLICATES[case], savepoint=savepoint)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("savepoint", [True, False], ids=["with a savepoint", "without"])
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
+def test_p13_nor_does_one_of_a_table_that_holds_no_money(
+    organization: Organization, name: str, savepoint: bool
+) -> None:
+    refused, _allowed = NEVER[name]
+    assert_costs_no_line(partial(refused[0], organization), savepoint=savepoint)
+
+
+def assert_costs_no_line(duplicate: Callable[[], object], *, savepoint: bool) -> None:
+    lines = PaymentEvent.objects.count()
     if savepoint:
         with door.Durable("test"):
             with pytest.raises(IntegrityError), transaction.atomic():

@@ -7,7 +7,7 @@ from django.utils import translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_tenant_billing.money import format_money, to_major, to_minor
+from django_tenant_billing.money import format_count, format_money, to_major, to_minor
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,9 @@ def test_people_read_rupees_grouped_the_nepali_way(paisa: int, currency: str, te
 def test_money_reads_the_same_in_every_language(language: str) -> None:
     with translation.override(language):
         assert format_money(123456750, "NPR") == "NPR 12,34,567.50"
+
+
+def test_counts_are_grouped_as_rupees_are() -> None:
+    assert [format_count(number) for number in (0, 999, 1000, 123456, 12345678)] == [
+        "0", "999", "1,000", "1,23,456", "1,23,45,678",
+    ]  # fmt: skip

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.breaks_the_log
 READ_ALOUD = ("aria-label", "alt", "title", "data-label", "placeholder")
 NAMES = {
     "Himal", "Traders", "FREE", "BASIC", "PRO", "Free", "Basic", "Pro", "GOLD", "Khalti", "eSewa", "Bank", "transfer",
-    "NPR", "CSV", "PAN", "API", "Asia", "Kathmandu",
+    "NPR", "CSV", "PAN", "API", "SLIP", "Pokhara", "Software", "Pvt", "Ltd", "Asia", "Kathmandu",
     *re.findall("[A-Za-z]{2,}", INSTRUCTIONS),
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from django.test import RequestFactory, override_settings
 from django.utils.functional import SimpleLazyObject
 
 from django_tenant_billing.exceptions import NotAuthorized, OrganizationNotFound
-from django_tenant_billing.organizations import authorize, name_of, organization_model, organization_of
+from django_tenant_billing.organizations import authorize, may, name_of, organization_model, organization_of
 from tests.testapp.models import Organization
 
 HIMAL = Organization(pk=1, name="Himal Traders")
@@ -109,3 +109,10 @@ def test_a_lazy_organization_is_what_it_holds(organization: Organization) -> Non
     request.organization = SimpleLazyObject(lambda: None)  # type: ignore[attr-defined]
     with pytest.raises(OrganizationNotFound):
         organization_of(request)
+
+
+@override_settings(TENANT_BILLING_AUTHORIZE=only_looking)
+def test_what_a_request_may_do_can_be_asked_without_an_error() -> None:
+    assert may(request(), HIMAL, "view")
+    assert not may(request(), HIMAL, "pay")
+    assert not may(request(), PAHAD, "view")

@@ -250,9 +250,9 @@ def test_what_begins_later_is_told_so(client: Client, simulator: Server, organiz
     assert body["message"] == "Payment received. The plan begins when the time you have paid for ends."
     assert (body["subscription"]["plan"], body["subscription"]["next_plan"]) == ("PRO", "BASIC")
     page = client.get(result_url(payment)).content.decode()
-    assert "The BASIC plan begins when the time you have paid for ends: " in page
+    assert "The Basic plan begins when the time you have paid for ends: " in page
     Subscription.objects.all().delete()
-    assert "The BASIC plan is active." in client.get(result_url(payment)).content.decode()
+    assert "The Basic plan is active." in client.get(result_url(payment)).content.decode()
 
 
 def test_verify_takes_any_of_the_names_of_a_payment(

@@ -38,16 +38,35 @@ def do(browser: Client, act: str, day: datetime, **form: str) -> Any:
         return browser.post(f"/billing/change/{act}/", form)
 
 
-def test_every_price_of_a_plan_can_be_chosen(browser: Client) -> None:
+def test_every_price_of_a_plan_is_shown_and_can_be_chosen(browser: Client) -> None:
     page = seen(browser, "plans/", START)
+    assert "<strong>NPR 3,900</strong> / month" in page
+    assert "or NPR 39,000 / year" in page
+    assert 'href="/billing/checkout/?plan=PRO">Choose Pro</a>' in page
+    assert 'href="?term=month" aria-current="true">Month</a> <a href="?term=year">Year</a>' in page
+    page = seen(browser, "plans/?term=year", START)
     assert "<strong>NPR 39,000</strong> / year" in page
-    assert 'href="/billing/checkout/?plan=PRO">Choose Pro: month</a>' in page
-    assert 'href="/billing/checkout/?plan=PRO&amp;term=year">Choose Pro: year</a>' in page
+    assert "or NPR 3,900 / month" in page
+    assert 'href="/billing/checkout/?plan=PRO&amp;term=year">Choose Pro</a>' in page
+    # What has no such price is shown at its own.
+    assert "<strong>NPR 1,000</strong> / month" in page
+    assert 'href="?term=month">Month</a> <a href="?term=year" aria-current="true">Year</a>' in page
     PlanPrice.objects.create(plan_id="PRO", amount_minor=1_000_000, interval="month", interval_count=3)
-    assert "NPR 10,000</strong> / 3 months" in seen(browser, "plans/", START)
+    assert "<strong>NPR 10,000</strong> / 3 months" in seen(browser, "plans/?term=3-month", START)
     page = seen(browser, "checkout/?plan=PRO&term=3-month", START)
     for shown in ("The plan begins at once.", "April 30, 2026", "Pay NPR 10,000 with Khalti", 'value="3-month"'):
         assert shown in page
+
+
+def test_a_term_that_nothing_is_sold_for_changes_nothing(browser: Client) -> None:
+    assert seen(browser, "plans/?term=week", START) == seen(browser, "plans/", START)
+
+
+def test_without_a_choice_of_terms_none_is_offered(browser: Client) -> None:
+    PlanPrice.objects.filter(interval="year").delete()
+    assert "?term=" not in seen(browser, "plans/", START)
+    PlanPrice.objects.all().delete()
+    assert "NPR" not in seen(browser, "plans/", START)
 
 
 def test_a_year_is_paid_for_at_the_price_of_a_year(browser: Client) -> None:
@@ -83,7 +102,11 @@ def test_the_checkout_tells_renewing_converting_and_waiting_apart(browser: Clien
     page = seen(browser, "checkout/?plan=PRO", on(20, 2))
     assert "No day that you have paid for is lost." in page
     assert "Change then, and pay then" not in page
+    assert "<h1>Renew Pro</h1>" in page
+    assert "Your plan now" not in page
     page = seen(browser, "checkout/?plan=BASIC", on(20, 2))
+    assert "<h1>Change to Basic</h1>" in page
+    assert "<dt>Your plan now</dt><dd>Pro</dd> <dt>New plan</dt><dd>Basic</dd>" in page
     assert "The plan begins when the time you have paid for ends." in page
     assert "Change then, and pay then" in page
     with at(on(20, 2)):
@@ -148,15 +171,16 @@ def test_the_plan_is_canceled_resumed_and_changed_from_the_overview(browser: Cli
     assert "change/" not in seen(browser, "", START)
     pay(sold, "PRO", START)
     day = on(10, 2)
-    assert 'action="/billing/change/cancel/"' in seen(browser, "", day)
-    assert 'href="/billing/checkout/?plan=PRO">Renew</a>' in seen(browser, "", day)
+    assert 'href="/billing/cancel/"' in seen(browser, "", day)
+    assert 'href="/billing/checkout/?plan=PRO">Renew Pro</a>' in seen(browser, "", day)
+    assert 'href="/billing/checkout/?plan=PRO">Renew Pro</a>' in seen(browser, "plans/", day)
     assert do(browser, "cancel", day).status_code == 303
     page = seen(browser, "", day)
     assert "It is canceled and ends: " in page
-    assert "change/cancel/" not in page
+    assert "/cancel/" not in page
     assert do(browser, "resume", day).status_code == 303
     assert do(browser, "schedule-change", day, plan="BASIC").status_code == 303
-    assert "Do not change to BASIC" in seen(browser, "", day)
+    assert "Do not change to Basic" in seen(browser, "", day)
     assert do(browser, "undo-change", day).status_code == 303
     with at(day):
         assert (row().state(), row().next_plan_id) == (State.ACTIVE, None)
@@ -191,7 +215,7 @@ def test_what_is_not_possible_is_explained_and_changes_nothing(browser: Client, 
 def test_whoever_may_only_look_changes_nothing(browser: Client, sold: Organization, settings: Any) -> None:
     settings.TENANT_BILLING_AUTHORIZE = lambda _request, _organization, action: action == "view"
     pay(sold, "PRO", START)
-    assert "Pay NPR" in seen(browser, "checkout/?plan=PRO", START)
+    assert "To pay now" in seen(browser, "checkout/?plan=PRO", START)
     assert do(browser, "cancel", START).status_code == 403
     assert browser.post("/billing/checkout/", {"plan": "PRO", "gateway": "khalti"}).status_code == 403
     assert row().canceled_at is None

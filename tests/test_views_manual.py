@@ -38,7 +38,7 @@ def test_the_payer_chooses_it_at_the_checkout_and_is_told_what_to_do(organizatio
     assert "Account 0123456789 at Himal Bank,<br>New Road &lt;branch&gt; &amp; others" in page
     assert payment.reference in page
     assert "NPR 3,900" in page
-    assert 'http-equiv="refresh"' not in page
+    assert "Look again" not in page
 
 
 def test_json_answers_the_page_of_the_payment_as_where_to_go(organization: Organization, user: User) -> None:

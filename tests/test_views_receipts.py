@@ -16,7 +16,7 @@ from django.utils.formats import date_format
 
 from django_tenant_billing import clock, payments
 from django_tenant_billing.contrib.simulator.server import Server
-from django_tenant_billing.models import PaymentTransaction
+from django_tenant_billing.models import PaymentTransaction, PlanPrice
 from django_tenant_billing.views.shared import result_url
 from tests.manual import begin, came, use_bank
 from tests.members import member
@@ -181,10 +181,34 @@ def test_it_costs_a_constant_number_of_queries(
         return len([query for query in queries if "tenant_billing" in query["sql"]])
 
     paths = address(paid), "/billing/payments/", result_url(paid)
+    payments.refund(paid, 50_000, actor="anna", reason="asked for")
     before = [queries_of(path) for path in paths]
-    assert before[:2] == [2, 1]
+    assert before == [2, 2, 2]
     for number in range(5):
         came(begin(organization), number=f"SLIP-{number + 2}")
     payments.refund(paid, 100_000, actor="anna", reason="asked for")
     payments.refund(paid, 100_000, actor="anna", reason="asked for")
     assert [queries_of(path) for path in paths] == before
+
+
+@pytest.mark.parametrize(
+    ("word", "beside_price", "to_pay", "beside_total"),
+    [
+        ("exempt", "", "NPR 3,900", ""),
+        ("inclusive", "includes 13 % VAT", "NPR 3,900", "includes 13 % VAT"),
+        ("exclusive", "plus 13 % VAT", "NPR 4,407", "includes 13 % VAT"),
+    ],
+)
+def test_prices_say_what_becomes_of_the_tax_before_anything_is_paid(
+    browser: Client, settings: Any, word: str, beside_price: str, to_pay: str, beside_total: str
+) -> None:
+    settings.TENANT_BILLING_VAT = word
+    PlanPrice.objects.create(plan_id="PRO", amount_minor=3_900_000, interval="year")
+    note = f" <small>{beside_price}</small>" if word != "exempt" else ""
+    cards = text(browser.get("/billing/plans/"))
+    assert f"<strong>NPR 3,900</strong> / month{note}</p>" in cards
+    assert f"/ year{note}</p>" in cards
+    assert cards.count("VAT") == (0 if word == "exempt" else 3)
+    checkout = text(browser.get("/billing/checkout/?plan=PRO"))
+    assert f"<dt>Price</dt><dd>{to_pay}{f' <small>{beside_total}</small>' if beside_total else ''}</dd>" in checkout
+    assert f"<strong>{to_pay}</strong>" in checkout

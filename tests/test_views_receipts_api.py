@@ -36,7 +36,7 @@ def issued(payment: PaymentTransaction, number: int) -> Receipt:
     return Receipt(
         payment=payment, organization=payment.organization, organization_key=payment.organization_key,
         organization_name=payment.organization_name, number=number, issued_at=clock.now(), buyer_name="Buyer",
-        description="PRO plan: month", currency="NPR", net_minor=100, vat_minor=0, total_minor=100, vat_percent=0,
+        description="PRO plan: 1 month", currency="NPR", net_minor=100, vat_minor=0, total_minor=100, vat_percent=0,
     )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def test_a_receipt_is_told_alone_as_it_is_in_the_list(
     assert len([query for query in queries if "tenant_billing" in query["sql"]]) == 1
     assert told == {
         "number": 1, "issued_at": payment.receipt.issued_at.isoformat(), "payment": payment.reference,
-        "description": "PRO plan: month", "seller": SELLER,
+        "description": "PRO plan: 1 month", "seller": SELLER,
         "buyer": {"name": "Himal Traders", "address": "", "pan": ""},
         "currency": "NPR", "net": 3451.33, "net_minor": 345_133, "vat": 448.67, "vat_minor": 44_867,
         "vat_percent": 13, "total": 3900, "total_minor": 390_000,

@@ -127,7 +127,8 @@ def test_w3_of_thirty_hostile_plan_names_none_gets_out_of_the_form_that_leads_to
         assert answer.status_code == (200 if code.isprintable() else 400), code
         assert "no-store" in answer.headers["Cache-Control"]
         assert f"form-action 'self' {simulator.url.rstrip('/')}" in answer.headers["Content-Security-Policy"]
-        assert re.findall(r"<(?:script|img|svg|style|base|iframe)\b", page) == []
+        own = page.replace('<svg class="tb-icon"', "")  # the shapes of our badges
+        assert re.findall(r"<(?:script|img|svg|style|base|iframe)\b", own) == []
         if not code.isprintable():  # No such plan can be bought at all.
             continue
         (form,) = re.findall(r"<form.*?</form>", page, re.DOTALL)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
 from django_tenant_billing import csp
 from django_tenant_billing.catalogue import default_catalogue
 
@@ -61,6 +62,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -88,6 +90,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "django_tenant_billing.context_processors.billing",
+                "orgs.context_processors.memberships",
             ]
         },
     }
@@ -97,6 +101,8 @@ STATIC_ROOT = PROJECT / "staticfiles"
 STATICFILES_DIRS = [PROJECT / "static"]
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("ne", _("Nepali"))]
+LOCALE_PATHS = [PROJECT / "locale"]
 TIME_ZONE = "Asia/Kathmandu"
 USE_TZ = True
 
@@ -104,8 +110,10 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "index"
 LOGOUT_REDIRECT_URL = "index"
 AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 
@@ -122,6 +130,8 @@ TENANT_BILLING_ORGANIZATION_MODEL = "orgs.Organization"
 TENANT_BILLING_CATALOGUE = default_catalogue(
     count={"customers": "invoicing.counts.count_customers", "team_members": "orgs.counts.count_team_members"}
 )
+TENANT_BILLING_SELLER = {"name": "Khata Software Pvt. Ltd.", "address": "Lakeside, Pokhara", "pan": "301234567"}
+TENANT_BILLING_VAT = "inclusive"
 TENANT_BILLING_AUTHORIZE = "orgs.permissions.may_bill"
 TENANT_BILLING_MODE = env.str("TENANT_BILLING_MODE", default="")
 TENANT_BILLING_PUBLIC_BASE_URL = env.str("TENANT_BILLING_PUBLIC_BASE_URL", default="")

@@ -5,12 +5,16 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import TemplateView
 
+from . import views
+
 urlpatterns = [
-    path("", TemplateView.as_view(template_name="index.html"), name="index"),
+    path("", views.index, name="index"),
     path("", include("invoicing.urls")),
     path("", include("orgs.urls")),
     path("billing/", include("django_tenant_billing.urls")),
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("api/", TemplateView.as_view(template_name="api.html"), name="api"),
     path("admin/", admin.site.urls),
 ]

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 from django_tenant_billing.decorators import quota_required
 
@@ -37,10 +38,10 @@ def create_invoice(request: OrganizationRequest) -> HttpResponse:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        return JsonResponse({"error": "The body must be a JSON object.", "code": "bad_request"}, status=400)
+        return JsonResponse({"error": _("The body must be a JSON object."), "code": "bad_request"}, status=400)
     form = InvoiceForm(body, organization=request.organization)
     if not form.is_valid():
-        problems = {"error": "The invoice is not valid.", "code": "bad_request", "fields": form.errors}
+        problems = {"error": _("The invoice is not valid."), "code": "bad_request", "fields": form.errors}
         return JsonResponse(problems, status=400)
     return JsonResponse(_as_json(form.issue()), status=201)
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from django.core.validators import MinValueValidator
 from django.db import models, transaction
+from django.utils.translation import gettext_lazy as _
 
 from orgs.models import Organization
 
@@ -14,10 +15,12 @@ class Customer(models.Model):
     """Somebody an organization sends invoices to. Exists, so it is counted while it is there."""
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="customers")
-    name = models.CharField(max_length=80)
+    name = models.CharField(_("name"), max_length=80)
 
     class Meta:
         ordering = ["name", "pk"]
+        verbose_name = _("customer")
+        verbose_name_plural = _("customers")
 
     def __str__(self) -> str:
         return self.name
@@ -37,14 +40,18 @@ class Invoice(models.Model):
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="invoices")
     number = models.PositiveIntegerField()
-    customer = models.ForeignKey(Customer, models.RESTRICT, related_name="invoices")
-    amount = models.DecimalField(max_digits=12, decimal_places=2, validators=[MinValueValidator(Decimal("0.01"))])
+    customer = models.ForeignKey(Customer, models.RESTRICT, related_name="invoices", verbose_name=_("customer"))
+    amount = models.DecimalField(
+        _("amount in rupees"), max_digits=12, decimal_places=2, validators=[MinValueValidator(Decimal("0.01"))]
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = InvoiceManager()
 
     class Meta:
         ordering = ["-number"]
+        verbose_name = _("invoice")
+        verbose_name_plural = _("invoices")
         constraints = [models.UniqueConstraint(fields=["organization", "number"], name="invoice_number_unique")]
 
     def __str__(self) -> str:

@@ -9,5 +9,5 @@ urlpatterns = [
     path("customers/new/", views.CreateCustomer.as_view(), name="customer_create"),
     path("customers/<int:pk>/delete/", views.DeleteCustomer.as_view(), name="customer_delete"),
     path("report/", views.report, name="report"),
-    path("api/invoices/", api.invoices),
+    path("api/invoices/", api.invoices, name="api_invoices"),
 ]

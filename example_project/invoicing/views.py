@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.generic import CreateView, DeleteView
 from django_tenant_billing import quotas
 from django_tenant_billing.decorators import quota_required
@@ -33,7 +34,7 @@ def create_invoice(request: OrganizationRequest) -> HttpResponse:
     """A GET checks that there is room, a POST counts one."""
     form = InvoiceForm(request.POST if request.method == "POST" else None, organization=request.organization)
     if form.is_valid():
-        messages.success(request, f"{form.issue()} is saved.")
+        messages.success(request, _("%(invoice)s is saved.") % {"invoice": form.issue()})
         return redirect("invoice_list")
     # An answer of 400 gives the unit back: nothing was invoiced.
     return render(request, "invoicing/invoice_form.html", {"form": form}, status=400 if form.is_bound else 200)
@@ -77,7 +78,7 @@ class DeleteCustomer(DeleteView):
                 if deleted:
                     quotas.release(self.request.organization, "customers")
         except RestrictedError:
-            messages.error(self.request, f"{self.object} has invoices and stays.")
+            messages.error(self.request, _("%(customer)s has invoices and stays.") % {"customer": self.object})
         return redirect(self.get_success_url())
 
 

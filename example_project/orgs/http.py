@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from .models import Organization
+from .models import Membership, Organization
 
 
 class OrganizationRequest(HttpRequest):
@@ -13,5 +13,6 @@ class OrganizationRequest(HttpRequest):
 
     user: User
     organization: Organization
+    membership: Membership
     by_token: bool
     """Did the user come with a Bearer token, not with a session cookie?"""

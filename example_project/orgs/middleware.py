@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseBase
 
-from .models import ApiToken, Organization
+from .models import ApiToken, Membership
 
 SESSION_KEY = "organization"
 
@@ -35,20 +35,23 @@ class BearerTokenMiddleware:
 
 
 class OrganizationMiddleware:
-    """Sets ``request.organization``: the one chosen in this session, else the user's first, else None."""
+    """Sets ``request.organization``: the one chosen in this session, else the user's first, else None.
+
+    ``request.membership`` is the user's own in it.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> HttpResponseBase:
-        request.organization = organization_of(request) if request.user.is_authenticated else None
+        request.membership = membership_of(request) if request.user.is_authenticated else None
+        request.organization = request.membership.organization if request.membership else None
         return self.get_response(request)
 
 
-def organization_of(request: Any) -> Organization | None:
-    """Never one that the user is no longer a member of, whatever the session says."""
+def membership_of(request: Any) -> Membership | None:
+    """Never in an organization that the user is no longer a member of, whatever the session says."""
     memberships = request.user.memberships.select_related("organization")
     chosen = None if request.by_token else request.session.get(SESSION_KEY)
-    membership = memberships.filter(organization_id=chosen).first() if chosen else None
-    membership = membership or memberships.first()
-    return membership.organization if membership else None
+    membership: Membership | None = memberships.filter(organization_id=chosen).first() if chosen else None
+    return membership or memberships.first()

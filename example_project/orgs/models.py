@@ -8,25 +8,28 @@ import secrets
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Organization(models.Model):
     """The tenant: every row of this site belongs to one, and it is what TENANT_BILLING_ORGANIZATION_MODEL names."""
 
-    name = models.CharField(max_length=80)
+    name = models.CharField(_("name"), max_length=80)
 
     class Meta:
         ordering = ["name"]
+        verbose_name = _("organization")
+        verbose_name_plural = _("organizations")
 
     def __str__(self) -> str:
         return self.name
 
 
 class Role(models.TextChoices):
-    OWNER = "owner"
-    MEMBER = "member"
+    OWNER = "owner", _("owner")
+    MEMBER = "member", _("member")
     # From outside; does not count as a team member of the plan.
-    ACCOUNTANT = "accountant"
+    ACCOUNTANT = "accountant", _("accountant")
 
 
 class Membership(models.Model):
@@ -34,10 +37,12 @@ class Membership(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MEMBER)
 
     class Meta:
         ordering = ["pk"]
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
         constraints = [models.UniqueConstraint(fields=["user", "organization"], name="membership_unique")]
 
     def __str__(self) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django_tenant_billing import quotas
+from django_tenant_billing import clock, quotas, subscriptions
 
 from invoicing.models import Customer, Invoice
 from orgs.models import ApiToken, Membership, Organization, Role
@@ -16,6 +17,8 @@ from orgs.models import ApiToken, Membership, Organization, Role
 PASSWORD = "demo-pass-123"
 TOKEN_LABEL = "demo"
 USED_BY_EVEREST = 8
+USED_BY_POKHARA = 23
+DAYS_OF_BASIC = 365
 
 
 @dataclass(frozen=True)
@@ -33,21 +36,19 @@ def seed() -> list[Login]:
     _user("admin", is_staff=True, is_superuser=True)
     himal = _organization("Himal Traders", samir, ["Asha Stores", "Bina Tailors"])
     everest = _organization("Everest Crafts", sita, ["Chandra Gifts"])
+    pokhara = _organization("Pokhara Tea House", samir, ["Devi Bakery", "Lakeside Hotel"])
     Membership.objects.get_or_create(user=sita, organization=himal, defaults={"role": Role.ACCOUNTANT})
+    Membership.objects.get_or_create(user=sita, organization=pokhara)
     # After the rows: usage of what exists starts from what is there, as on a site that adds billing later.
     call_command("init_plan_limits", stdout=StringIO())
-    customer = everest.customers.first()
-    if customer is not None and not everest.invoices.exists():
-        with quotas.consuming(everest, "invoices", USED_BY_EVEREST):
-            for number in range(1, USED_BY_EVEREST + 1):
-                Invoice.objects.issue(everest, customer, Decimal(number * 500))
+    _invoices(everest, USED_BY_EVEREST)
+    if pokhara.subscription.plan_id == "FREE":
+        until = clock.now() + timedelta(days=DAYS_OF_BASIC)
+        subscriptions.set_by_staff(pokhara, "BASIC", until, actor="seed_demo", reason="so that the demo shows a team")
+    _invoices(pokhara, USED_BY_POKHARA)
     return [
-        Login("samir", f"owner of {himal}, which starts with nothing used", _token(samir)),
-        Login(
-            "sita",
-            f"owner of {everest}, which starts with {USED_BY_EVEREST} invoices; accountant of {himal}",
-            _token(sita),
-        ),
+        Login("samir", f"owner of {himal}, which starts with nothing used, and of {pokhara}, on BASIC", _token(samir)),
+        Login("sita", f"owner of {everest}, with {USED_BY_EVEREST} invoices; works for the other two", _token(sita)),
         Login("admin", "the admin, at /admin/"),
     ]
 
@@ -66,6 +67,16 @@ def _organization(name: str, owner: User, customers: list[str]) -> Organization:
         Membership.objects.create(user=owner, organization=organization, role=Role.OWNER)
         Customer.objects.bulk_create(Customer(organization=organization, name=customer) for customer in customers)
     return organization
+
+
+def _invoices(organization: Organization, number: int) -> None:
+    """To each customer in turn; none where there are some already."""
+    customers = list(organization.customers.all())
+    if not customers or organization.invoices.exists():
+        return
+    with quotas.consuming(organization, "invoices", number):
+        for place in range(number):
+            Invoice.objects.issue(organization, customers[place % len(customers)], Decimal(500 * (place + 1)))
 
 
 def _token(user: User) -> str:

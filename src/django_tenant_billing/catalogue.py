@@ -31,10 +31,10 @@ from typing import Any
 from django.db.models import TextChoices
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop
 
 from .conf import conf
 from .exceptions import InvalidCatalogue
+from .marking import gettext_noop
 from .periods import Interval, Reset
 
 MAX_INTERVALS = 1000

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
 
+NEAR_PERCENT = 80
+"""From how many percent of a limit on it is near."""
+
 
 class Reason(StrEnum):
     """Why a decision came out as it did."""
@@ -150,6 +153,11 @@ class Decision:
         if self.limit is None:
             return None
         return 100 if self.limit == 0 else (self.used + self.held) * 100 // self.limit
+
+    @property
+    def is_near(self) -> bool:
+        """Is so much of a limit in use that a person should hear of it? Of what is on or off nothing ever is."""
+        return bool(self.limit) and (self.percent or 0) >= NEAR_PERCENT
 
     @property
     def retry_at(self) -> datetime | None:

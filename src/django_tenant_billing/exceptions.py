@@ -42,10 +42,10 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied, SuspiciousOperation
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 from .decisions import Decision
 from .lifecycle import State
+from .marking import gettext_noop
 
 
 class BillingError(Exception):

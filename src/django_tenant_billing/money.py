@@ -40,3 +40,8 @@ def format_money(amount_minor: int, currency: str) -> str:
         Decimal(amount_minor) / MINOR_UNITS, ".", decimals, grouping=grouping, thousand_sep=",", force_grouping=True
     )
     return f"{currency} {number}"
+
+
+def format_count(number: int) -> str:
+    """``"1,00,000"``: a number of things, grouped as rupees are."""
+    return numberformat.format(number, ".", grouping=(3, 2, 0), thousand_sep=",", force_grouping=True)

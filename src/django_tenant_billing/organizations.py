@@ -31,8 +31,13 @@ def organization_of(request: HttpRequest) -> Model:
 
 def authorize(request: HttpRequest, organization: Model, action: str) -> None:
     """Raise NotAuthorized unless TENANT_BILLING_AUTHORIZE lets this request ``"view"`` or ``"pay"``."""
-    if not load(conf.authorize, _everybody)(request, organization, action):
+    if not may(request, organization, action):
         raise NotAuthorized(action)
+
+
+def may(request: HttpRequest, organization: Model, action: str) -> bool:
+    """The same as a question, for pages that leave out what their reader may not do."""
+    return bool(load(conf.authorize, _everybody)(request, organization, action))
 
 
 def name_of(organization: Model) -> str:

@@ -14,7 +14,6 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from . import clock, quotas
-from .catalogue import FeatureKind
 from .decisions import Decision
 from .exceptions import CatalogueMissing, OrganizationNotFound, UnknownFeature
 from .models import Subscription
@@ -24,9 +23,6 @@ from .subscriptions import subscription_of
 from .zones import zone_of
 
 logger = logging.getLogger("tenant_billing")
-
-NEAR = 80
-"""From how many percent of a limit on it is near."""
 
 _KEPT_AS = "_tenant_billing_shown"
 
@@ -73,9 +69,8 @@ class Shown:
 
     @property
     def near_limit(self) -> list[Decision]:
-        """The features that are counted and are used up to 80 % of their limit or more."""
-        counted = (decision for decision in self.usage.values() if decision.kind != FeatureKind.ON_OFF)
-        return [decision for decision in counted if decision.limit and (decision.percent or 0) >= NEAR]
+        """The features that are used up to 80 % of their limit or more."""
+        return [decision for decision in self.usage.values() if decision.is_near]
 
     @property
     def upgrade_url(self) -> str:

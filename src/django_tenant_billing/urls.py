@@ -14,8 +14,10 @@ from .views import (
     openapi,
     pages,
     payments_api,
+    plans,
     receipts,
     receipts_api,
+    results,
     subscription_api,
 )
 from .views.acts import ACTS
@@ -28,14 +30,15 @@ ACT = f"(?P<act>{'|'.join(ACTS)})"
 
 page_urlpatterns = [
     path("", pages.overview, name="overview"),
-    path("plans/", pages.plans, name="plans"),
+    path("plans/", plans.plans, name="plans"),
     path("checkout/", changing.checkout, name="checkout"),
+    path("cancel/", pages.cancel, name="cancel"),
     re_path(rf"^change/{ACT}/$", changing.change, name="change"),
     path("history/", history.history, name="history"),
     path("history.csv", history.history_csv, name="history_csv"),
     path("payments/", pages.payment_list, name="payments"),
     re_path(rf"^payments/{REFERENCE}/receipt/$", receipts.receipt, name="receipt"),
-    re_path(rf"^payments/{REFERENCE}/(?P<token>[0-9a-f]{{64}})/$", pages.result, name="result"),
+    re_path(rf"^payments/{REFERENCE}/(?P<token>[0-9a-f]{{64}})/$", results.result, name="result"),
 ]
 
 # What these take from the path is any text: the views say in JSON that there is no such thing.

@@ -78,7 +78,7 @@ def sweep() -> None:
 
 @pytest.mark.parametrize("commit", [1, 2])
 def test_k3_a_start_that_was_cut_is_begun_again_and_paid_once(wallet: str, wire: Wire, runs: int, commit: int) -> None:
-    for run in range(max(runs * 7 // 20, 1)):
+    for run in range(max(runs * 2 // 5, 1)):
         organization = Organization.objects.create(name=f"run {run}")
         cut(wire, commit, lambda organization=organization: started(organization))  # type: ignore[misc]
         left = PaymentTransaction.objects.get(organization=organization)
@@ -98,7 +98,7 @@ def test_k3_a_settlement_that_was_cut_is_the_same_when_done_again(
     wallet: str, wire: Wire, runs: int, commit: int
 ) -> None:
     control = payments.settle(paid_at_the_wallet(wallet, "control"))
-    for run in range(max(runs * 7 // 20, 1)):
+    for run in range(max(runs * 2 // 5, 1)):
         payment = paid_at_the_wallet(wallet, f"run {run}")
         cut(wire, commit, lambda payment=payment: payments.settle(payment))  # type: ignore[misc]
         payment.refresh_from_db()
@@ -117,7 +117,7 @@ def test_k3_a_refund_that_was_cut_sends_the_money_once(wallet: str, wire: Wire, 
         return payments.refund(payment, actor="anna", reason="agreed")
 
     control = refund(paid("control"))
-    for run in range(max(runs * 7 // 20, 1)):
+    for run in range(max(runs * 2 // 5, 1)):
         payment = paid(f"run {run}")
         cut(wire, commit, lambda payment=payment: refund(payment))  # type: ignore[misc]
         with pytest.raises(NotRefundable):

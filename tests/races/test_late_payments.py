@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import timedelta
 
 import pytest
-import requests
 from django.db.models import ProtectedError
-from django.utils import timezone
 
 from django_tenant_billing import clock, payments
 from django_tenant_billing.contrib.simulator.esewa_payment import Act as EsewaAct
 from django_tenant_billing.contrib.simulator.khalti_payment import Act, Status
 from django_tenant_billing.contrib.simulator.server import Server
 from django_tenant_billing.models import Activation, PaymentTransaction, Plan, PlanLimit, PlanPrice, Subscription
+from tests.clocks import only_looks_take_time
 from tests.folding import assert_log_folds_to_state
 from tests.test_payments import pay, plan_of, start, tamper
 from tests.testapp.models import Organization
@@ -33,13 +31,17 @@ PAYERS = 200
 LATEST = 30
 
 
-def begun(number: int) -> PaymentTransaction:
-    """Every other one at eSewa, whose form the payer's browser posts."""
+def begun(number: int, server: Server) -> PaymentTransaction:
+    """Every other one at eSewa."""
     organization = Organization.objects.create(name=f"Payer {number}")
-    gateway = "esewa" if number % 2 else "khalti"
-    payment, checkout = payments.start(organization, "PRO", gateway, base_url="http://testserver")
+    return begun_at("esewa" if number % 2 else "khalti", server, organization, "PRO")
+
+
+def begun_at(gateway: str, server: Server, organization: Organization, plan: str) -> PaymentTransaction:
+    """Started, and at eSewa its form is posted, as the payer's browser does."""
+    payment, checkout = payments.start(organization, plan, gateway, base_url="http://testserver")
     if checkout.method == "POST":
-        requests.post(checkout.url, data=dict(checkout.fields), allow_redirects=False, timeout=10).raise_for_status()
+        server.esewa.book(checkout.fields)
     return payment
 
 
@@ -52,10 +54,8 @@ def pay_and_leave(server: Server, payment: PaymentTransaction) -> None:
 
 
 def test_p7_who_pays_and_never_returns_is_found_in_time(simulator: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Minutes pass only when the test says so, whatever the machine is busy with: each look at the clock takes 20 us.
-    ticks = count(int(timezone.now().timestamp() * 1e6), 20)
-    monkeypatch.setattr(timezone, "now", lambda: datetime.fromtimestamp(next(ticks) / 1e6, UTC))
-    started = [begun(number) for number in range(PAYERS)]
+    only_looks_take_time(monkeypatch)
+    started = [begun(number, simulator) for number in range(PAYERS)]
     leaves = {payment.pk: LATEST * number // (PAYERS - 1) for number, payment in enumerate(started)}
     found: dict[int, int] = {}
     for minute in range(51):
@@ -74,7 +74,7 @@ def test_p7_who_pays_and_never_returns_is_found_in_time(simulator: Server, monke
 
 
 def test_p7_without_a_sweep_nobody_is_found(simulator: Server) -> None:
-    payment = begun(0)
+    payment = begun(0, simulator)
     pay_and_leave(simulator, payment)
     with clock.moved(timedelta(minutes=50)):
         payment.refresh_from_db()
@@ -83,24 +83,55 @@ def test_p7_without_a_sweep_nobody_is_found(simulator: Server) -> None:
 
 # --- money that comes late (P9) --------------------------------------------------------------------------------------
 
+Wallet = tuple[str, Callable[[Server, PaymentTransaction, str], None], Callable[[Server, PaymentTransaction], None]]
 OFFSETS = [
     timedelta(minutes=1), timedelta(minutes=31), timedelta(hours=1), timedelta(days=1), timedelta(days=3),
     timedelta(days=7), timedelta(days=8), timedelta(days=14), timedelta(days=21), timedelta(days=29),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("closed", [Act.CANCEL, Act.EXPIRE])
+def close_at_khalti(server: Server, payment: PaymentTransaction, act: str) -> None:
+    pay(server, payment, Act(act))
+
+
+def close_at_esewa(server: Server, payment: PaymentTransaction, act: str) -> None:
+    server.esewa.decide(server.esewa.find_named(payment.reference).booking, EsewaAct(act))
+
+
+def complete_at_khalti(server: Server, payment: PaymentTransaction) -> None:
+    tamper(server, payment, status="Completed", transaction_id=f"LATE{payment.pk}")
+
+
+def complete_at_esewa(server: Server, payment: PaymentTransaction) -> None:
+    changes = {"status": "COMPLETE", "ref_id": f"LATE{payment.pk}"}
+    server.esewa.tamper(server.esewa.find_named(payment.reference).booking, changes)
+
+
+KHALTI = ("khalti", close_at_khalti, complete_at_khalti)
+ESEWA = ("esewa", close_at_esewa, complete_at_esewa)
+
+
+@pytest.mark.parametrize(
+    ("wallet", "closed"),
+    [
+        pytest.param(KHALTI, "cancel", id="canceled at Khalti"),
+        pytest.param(KHALTI, "expire", id="expired at Khalti"),
+        pytest.param(ESEWA, "cancel", id="canceled at eSewa"),
+    ],
+)
 @pytest.mark.parametrize("offset", OFFSETS, ids=str)
 def test_p9_success_after_the_end_is_applied_where_that_is_still_sensible_and_else_waits_for_a_person(
-    simulator: Server, organization: Organization, offset: timedelta, closed: Act
+    simulator: Server, organization: Organization, offset: timedelta, wallet: Wallet, closed: str
 ) -> None:
+    gateway, close, complete = wallet
     other, third = (Organization.objects.create(name=name) for name in ("Bought meanwhile", "Nobody paid"))
-    sensible, superseded, unpaid = start(organization), start(other, "BASIC"), start(third)
+    wanted = [(organization, "PRO"), (other, "BASIC"), (third, "PRO")]
+    sensible, superseded, unpaid = (begun_at(gateway, simulator, *one) for one in wanted)
     for payment in (sensible, superseded, unpaid):
-        pay(simulator, payment, closed)
+        close(simulator, payment, closed)
         assert payments.settle(payment).status in ("canceled", "expired")
     for payment in (sensible, superseded):
-        tamper(simulator, payment, status="Completed", transaction_id=f"LATE{payment.pk}")
+        complete(simulator, payment)
     with clock.moved(offset):
         newer = start(other, "PRO")
         pay(simulator, newer)

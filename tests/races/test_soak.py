@@ -23,7 +23,7 @@ from tests.races.soak import Soak, judged, repeatable, wallets
 FRESH = int(os.environ.get("DTB_SOAK_SEED") or secrets.randbelow(10**9))
 """Printed by every run: set, it plays the same run again."""
 
-SIZE = int(os.environ.get("DTB_SOAK_SIZE") or (125 if site_settings.DTB_DB == "sqlite" else 25))
+SIZE = int(os.environ.get("DTB_SOAK_PAYMENTS") or (125 if site_settings.DTB_DB == "sqlite" else 25))
 """Payments for each seed: 500 in all where they cost least. Nothing races here."""
 
 SMALL = 30
@@ -34,7 +34,7 @@ def soaked(settings: Any, monkeypatch: pytest.MonkeyPatch, seed: int, size: int)
     repeatable(monkeypatch, seed)
     with wallets(seed) as server:
         use_simulator(settings, server.url)
-        print(f"seed={seed} plan={server.faults.plan}; again: DTB_SOAK_SEED={seed} DTB_SOAK_SIZE={size}")
+        print(f"seed={seed} plan={server.faults.plan}; again: DTB_SOAK_SEED={seed} DTB_SOAK_PAYMENTS={size}")
         soak = Soak(server, seed, size)
         soak.run()
         return soak

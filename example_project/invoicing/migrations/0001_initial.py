@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             name="Customer",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("name", models.CharField(max_length=80)),
+                ("name", models.CharField(max_length=80, verbose_name="name")),
                 (
                     "organization",
                     models.ForeignKey(
@@ -26,6 +26,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "customer",
+                "verbose_name_plural": "customers",
                 "ordering": ["name", "pk"],
             },
         ),
@@ -40,13 +42,17 @@ class Migration(migrations.Migration):
                         decimal_places=2,
                         max_digits=12,
                         validators=[django.core.validators.MinValueValidator(Decimal("0.01"))],
+                        verbose_name="amount in rupees",
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "customer",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.RESTRICT, related_name="invoices", to="invoicing.customer"
+                        on_delete=django.db.models.deletion.RESTRICT,
+                        related_name="invoices",
+                        to="invoicing.customer",
+                        verbose_name="customer",
                     ),
                 ),
                 (
@@ -57,6 +63,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "invoice",
+                "verbose_name_plural": "invoices",
                 "ordering": ["-number"],
                 "constraints": [
                     models.UniqueConstraint(fields=("organization", "number"), name="invoice_number_unique")

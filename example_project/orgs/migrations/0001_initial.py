@@ -15,9 +15,11 @@ class Migration(migrations.Migration):
             name="Organization",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("name", models.CharField(max_length=80)),
+                ("name", models.CharField(max_length=80, verbose_name="name")),
             ],
             options={
+                "verbose_name": "organization",
+                "verbose_name_plural": "organizations",
                 "ordering": ["name"],
             },
         ),
@@ -48,9 +50,10 @@ class Migration(migrations.Migration):
                 (
                     "role",
                     models.CharField(
-                        choices=[("owner", "Owner"), ("member", "Member"), ("accountant", "Accountant")],
+                        choices=[("owner", "owner"), ("member", "member"), ("accountant", "accountant")],
                         default="member",
                         max_length=10,
+                        verbose_name="role",
                     ),
                 ),
                 (
@@ -69,6 +72,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "member",
+                "verbose_name_plural": "members",
                 "ordering": ["pk"],
                 "constraints": [models.UniqueConstraint(fields=("user", "organization"), name="membership_unique")],
             },

@@ -2,15 +2,16 @@
 
 from .catalogue import FeatureAdmin, PlanAdmin, PlanLimitAdmin
 from .gateways import BreakerAdmin
+from .logs import ActivationAdmin, PaymentEventAdmin, SubscriptionEventAdmin
 from .organizations import (
     HoldAdmin,
     LimitOverrideAdmin,
     UsageAdmin,
     UsageEntryAdmin,
 )
-from .payments import ActivationAdmin, PaymentEventAdmin, PaymentTransactionAdmin
+from .payments import PaymentTransactionAdmin
 from .receipts import ReceiptAdmin
-from .subscriptions import SubscriptionAdmin, SubscriptionEventAdmin
+from .subscriptions import SubscriptionAdmin
 
 __all__ = [
     "ActivationAdmin",

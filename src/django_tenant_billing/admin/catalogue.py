@@ -7,7 +7,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Feature, Plan, PlanLimit, PlanPrice
@@ -41,9 +43,26 @@ class PlanPriceInline(admin.TabularInline):
     extra = 0
 
 
+class PlanLimitFormSet(forms.BaseInlineFormSet):
+    """Reads the features once for all rows, not once for each."""
+
+    @cached_property
+    def features(self) -> list[Any]:
+        field: Any = self.form.base_fields["feature"]
+        return list(field.choices)
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        form.fields["feature"].choices = self.features
+
+
 class PlanLimitInline(admin.TabularInline):
     model = PlanLimit
+    formset = PlanLimitFormSet
     extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PlanLimit]:
+        return super().get_queryset(request).select_related("feature")
 
 
 @admin.register(Plan)

@@ -45,6 +45,8 @@ class UsageList(ChangeList):
 class UsageAdmin(GoesWithOrganization, admin.ModelAdmin):
     list_display = ("organization", "plan_in_force", "used", "updated_at")
     readonly_fields = fields = ("organization", "plan_in_force", "limits", "updated_at")
+    show_full_result_count = False
+    ordering = ("-pk",)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -90,8 +92,10 @@ class LimitOverrideAdmin(admin.ModelAdmin):
     """Given with a reason, and ended; never changed or deleted, so that the reason for each limit stays."""
 
     list_display = ("__str__", "feature", "reason", "actor", "starts_at", "ends_at")
-    list_filter = ("feature",)
+    list_filter = ("feature", "ends_at")
     list_select_related = ("feature",)
+    search_fields = ("reason", "actor")
+    ordering = ("-pk",)
     fields = ("organization", "feature", "limit_value", "reason", "starts_at", "ends_at")
     raw_id_fields = ("organization",)
     actions = ("end_now",)
@@ -116,11 +120,15 @@ class LimitOverrideAdmin(admin.ModelAdmin):
 class HoldAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("__str__", "feature", "amount", "state", "committed", "expires_at", "actor", "subject")
     list_filter = ("state", "feature")
+    list_select_related = ("feature",)
+    ordering = ("-pk",)
     search_fields = ("key", "subject")
 
 
 @admin.register(UsageEntry)
 class UsageEntryAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("at", "organization_id", "feature", "change", "verb", "actor", "subject")
-    list_filter = ("feature", "verb")
+    list_display = ("at", "organization", "feature", "change", "verb", "actor", "subject")
+    list_filter = ("feature", "at")
+    list_select_related = ("organization", "feature")
+    ordering = ("-pk",)
     search_fields = ("actor", "subject")

@@ -14,7 +14,8 @@ class ReceiptAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("number", "issued_at", "organization_name", "total", "vat", "payment")
     list_filter = ("issued_at", "currency")
     list_select_related = ("payment",)
-    search_fields = ("=number", "payment__reference", "organization_name", "buyer_name")
+    # References from their beginning: a number may stand anywhere in one.
+    search_fields = ("=number", "^payment__reference", "organization_name", "buyer_name")
 
     @admin.display(description=_("total"), ordering="total_minor")
     def total(self, receipt: Receipt) -> str:

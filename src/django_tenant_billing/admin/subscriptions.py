@@ -1,85 +1,79 @@
-"""Subscriptions and their history. Staff acts on one with a reason; nothing of it is written by hand."""
+"""Subscriptions. Staff acts on one, or on several at once, with a reason; nothing of it is written by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+import re
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from .. import clock, subscriptions
-from ..catalogue import MAX_GRACE_DAYS
+from .. import clock
 from ..exceptions import NotForSale, NotPossible
-from ..models import Subscription, SubscriptionEvent
+from ..models import Subscription
 from ..money import format_money
-from .base import GoesWithOrganization, ReadOnly, WatchesBilling
+from ..organizations import organization_model
+from ..quotas import check_all
+from .base import TOOLS, GoesWithOrganization, HasTools, WatchesBilling
+from .bulk import ACTS, act_on_several
+from .filters import StateFilter
+from .inlines import PaymentInline, SubscriptionEventInline
+from .numbers import may_see_numbers, numbers_page
+from .subscription_acts import ActForm, perform
 
-SET, SCHEDULE, TRY = "set_by_staff", "schedule_change", "start_trial"
-EXTEND, EXTEND_TRIAL = "extend", "extend_trial"
-ACTS = (
-    (SET, _("Give the plan until the end below; paid time it replaces becomes credit")),
-    (SCHEDULE, _("Change to the plan when what was paid ends")),
-    ("undo_change", _("Undo that change")),
-    (EXTEND, _("Give more days")),
-    (TRY, _("Start a trial of the plan")),
-    (EXTEND_TRIAL, _("Give more days of trial")),
-    ("cancel", _("Cancel at the end of what was paid")),
-    ("resume", _("Undo the cancellation")),
-)
-TAKE_A_PLAN, TAKE_DAYS = (SET, SCHEDULE, TRY), (EXTEND, EXTEND_TRIAL)
-
-
-class ActForm(forms.ModelForm):
-    """What staff does to a subscription, and why. What an act does not take may not be changed beside it."""
-
-    act = forms.ChoiceField(label=_("Act"), choices=ACTS)
-    days = forms.IntegerField(label=_("Days"), min_value=1, max_value=MAX_GRACE_DAYS, required=False)
-    reason = forms.CharField(label=_("Reason"), max_length=200)
-
-    def clean(self) -> None:
-        super().clean()
-        act, end = self.cleaned_data.get("act"), self.cleaned_data.get("period_end")
-        if act == SET and end is not None and end <= clock.now():
-            self.add_error("period_end", _("Name a moment that is still to come."))
-        if act != SET and "period_end" in self.changed_data:
-            self.add_error("period_end", _("This act does not set an end."))
-        if act not in TAKE_A_PLAN and "plan" in self.changed_data:
-            self.add_error("plan", _("This act takes no plan."))
-        if (act in TAKE_DAYS) != (self.cleaned_data.get("days") is not None) and "days" not in self.errors:
-            self.add_error("days", _("How many?") if act in TAKE_DAYS else _("This act takes no days."))
-
-
-def perform(subscription: Subscription, form: ActForm, actor: str) -> None:
-    """Do what the form says. Raises NotPossible, NotForSale."""
-    act, days, plan = form.cleaned_data["act"], form.cleaned_data["days"], subscription.plan_id
-    organization: Model = subscription.organization
-    # Forms know no microseconds: an end that nobody touched is not to come a moment earlier.
-    end: datetime | None = subscription.period_end if "period_end" in form.changed_data else form.initial["period_end"]
-    takes: Mapping[str, tuple[Any, ...]] = {
-        SET: (plan, end), SCHEDULE: (plan,), TRY: (plan,), EXTEND: (days,), EXTEND_TRIAL: (days,),
-    }  # fmt: skip
-    service: Callable[..., Subscription] = getattr(subscriptions, act)
-    service(organization, *takes.get(act, ()), actor=actor, reason=form.cleaned_data["reason"])
+HOW_IT_STANDS = (
+    "organization", "in_force", "state", "anchor", "period_start", "next_plan", "next_period_end", "trial_ends_at",
+    "grace_ends_at", "canceled_at", "credit", "created_at", "updated_at",
+)  # fmt: skip
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(WatchesBilling, GoesWithOrganization, admin.ModelAdmin):
+class SubscriptionAdmin(HasTools, WatchesBilling, GoesWithOrganization, admin.ModelAdmin):
     """Everything is an act with a reason, or comes from payments."""
 
+    change_list_template = TOOLS
     form = ActForm
-    list_display = ("organization", "plan", "state", "period_start", "period_end")
-    list_filter = ("plan",)
+    list_display = ("organization", "plan", "in_force", "state", "period_start", "period_end")
+    list_filter = (StateFilter, "plan", "period_end")
     list_select_related = ("organization", "plan")
-    readonly_fields = (
-        "organization", "state", "anchor", "period_start", "next_plan", "next_period_end", "trial_ends_at",
-        "grace_ends_at", "canceled_at", "credit", "created_at", "updated_at",
-    )  # fmt: skip
-    fields = ("act", "plan", "period_end", "days", "reason", *readonly_fields)
+    show_full_result_count = False
+    ordering = ("-pk",)
+    readonly_fields = (*HOW_IT_STANDS, "usage")
+    inlines = (PaymentInline, SubscriptionEventInline)
+    actions = ("extend_trials", "give_days", "cancel_them")
+
+    def tools(self, request: HttpRequest) -> dict[str, Any]:
+        return {"tenant_billing_numbers": _("Numbers")} if may_see_numbers(request) else {}
+
+    def get_urls(self) -> list[URLPattern]:
+        numbers = self.admin_site.admin_view(self.numbers_view)
+        return [path("numbers/", numbers, name="tenant_billing_numbers"), *super().get_urls()]
+
+    def numbers_view(self, request: HttpRequest) -> HttpResponse:
+        """The numbers of the whole site."""
+        return numbers_page(self, request)
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        # What an organization is known by, the site's own admin of organizations says.
+        model, site = organization_model(), self.admin_site
+        fields = site.get_model_admin(model).get_search_fields(request) if site.is_registered(model) else ()
+        return ("=organization__pk", *(re.sub(r"^([\^=@]?)", r"\1organization__", field) for field in fields))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        standing: tuple[str, ...] = HOW_IT_STANDS
+        shown: list[Any] = []
+        if self.has_change_permission(request, obj):
+            shown.append((_("What to do"), {"fields": ("act", "plan", "period_end", "days", "reason")}))
+        else:
+            standing = ("organization", "plan", "period_end", *HOW_IT_STANDS[1:])
+        shown.append((_("How it stands"), {"fields": standing}))
+        if request.user.has_perm("tenant_billing.view_usage"):
+            shown.append((_("What is used"), {"fields": ("usage",)}))
+        return shown
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
@@ -93,6 +87,22 @@ class SubscriptionAdmin(WatchesBilling, GoesWithOrganization, admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: Any) -> None:
         perform(obj, form, request.user.get_username())
 
+    @admin.action(description=ACTS["extend_trial"][1], permissions=["change"])
+    def extend_trials(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> HttpResponse | None:
+        return act_on_several(self, request, queryset, "extend_trial")
+
+    @admin.action(description=ACTS["extend"][1], permissions=["change"])
+    def give_days(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> HttpResponse | None:
+        return act_on_several(self, request, queryset, "extend")
+
+    @admin.action(description=ACTS["cancel"][1], permissions=["change"])
+    def cancel_them(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> HttpResponse | None:
+        return act_on_several(self, request, queryset, "cancel")
+
+    @admin.display(description=_("plan in force"))
+    def in_force(self, subscription: Subscription) -> str:
+        return subscription.plan_in_force(clock.now())
+
     @admin.display(description=_("state"))
     def state(self, subscription: Subscription) -> str:
         return str(subscription.state().label)
@@ -103,11 +113,7 @@ class SubscriptionAdmin(WatchesBilling, GoesWithOrganization, admin.ModelAdmin):
             return "-"
         return format_money(subscription.credit_minor, subscription.credit_currency)
 
-
-@admin.register(SubscriptionEvent)
-class SubscriptionEventAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("at", "organization_name", "change", "actor", "reason", "payment")
-    list_filter = ("change",)
-    list_select_related = ("payment",)
-    ordering = ("-at", "-pk")
-    search_fields = ("organization_name", "organization_key", "actor", "reason")
+    @admin.display(description=_("used"))
+    def usage(self, subscription: Subscription) -> str:
+        decisions = check_all(subscription.organization)
+        return render_to_string("tenant_billing/admin/_usage.html", {"decisions": decisions})

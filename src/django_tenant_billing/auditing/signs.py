@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from ..models import Breaker, Heartbeat, PaymentEvent, PaymentTransaction
+from ..models.heartbeats import SILENT_AFTER
 from ..states import OPEN, UNSENT_AFTER, PaymentState
 from ..subscriptions import overdue_since
 from .findings import Finding, Severity
@@ -17,9 +18,6 @@ S = PaymentState
 
 LATE = timedelta(hours=2)
 """A payment that should have been asked about for this long shows that nobody asks."""
-
-SILENT_AFTER = timedelta(minutes=10)
-"""reconcile_payments is to run every minute; a long run beats when it is done."""
 
 AHEAD = timedelta(minutes=5)
 

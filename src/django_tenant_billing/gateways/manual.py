@@ -7,9 +7,9 @@ from typing import ClassVar, NoReturn
 from django.core.checks import CheckMessage, Error
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
 from ..exceptions import GatewayUnavailable
+from ..marking import gettext_noop
 from ..tokens import result_path
 from .base import Checkout, Claim, Gateway, Order, single_parameters
 

@@ -12,6 +12,9 @@ from .rows import upsert
 STOPPED_AFTER = timedelta(hours=26)
 """A command that runs daily and has not run for this long has stopped."""
 
+SILENT_AFTER = timedelta(minutes=10)
+"""reconcile_payments is to run every minute; a long run beats when it is done."""
+
 
 class HeartbeatManager(models.Manager["Heartbeat"]):
     def beat(self, name: str, now: datetime) -> None:

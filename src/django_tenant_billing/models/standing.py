@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from django.db import models, router
-from django.db.models import F, Q
+from django.db.models import Case, CharField, F, Q, Value, When
 from django.db.models.functions import Coalesce
 
 from .. import clock
 from ..conf import conf
 from ..exceptions import CatalogueMissing
+from ..lifecycle import State
 from .plans import Plan
 from .rows import insert_missing
 
@@ -43,6 +44,26 @@ class SubscriptionQuerySet(models.QuerySet[Row]):
         """Over: on the fallback plan."""
         now = now or clock.now()
         return self._until().filter(Q(grace_ends_at=None) | Q(grace_ends_at__lte=now), until__lte=now)
+
+    def standing(self, now: datetime) -> SubscriptionQuerySet[Any]:
+        """Each row with ``in_force`` and ``stands``: what its ``plan_in_force(now)`` and its ``state(now)`` say."""
+        word, paid = CharField(), Q(until=None) | Q(until__gt=now)
+        in_force = Case(
+            When(Q(period_end=None) | Q(period_end__gt=now), then=F("plan_id")),
+            When(next_period_end__gt=now, then=F("next_plan_id")),
+            When(grace_ends_at__gt=now, then=Coalesce("next_plan_id", "plan_id")),
+            default=Value(conf.fallback_plan),
+            output_field=word,
+        )
+        stands = Case(
+            When(paid & Q(canceled_at__isnull=False), then=Value(State.CANCELED.value)),
+            When(paid & Q(trial_ends_at__gt=now), then=Value(State.TRIALING.value)),
+            When(paid, then=Value(State.ACTIVE.value)),
+            When(grace_ends_at__gt=now, then=Value(State.GRACE.value)),
+            default=Value(State.EXPIRED.value),
+            output_field=word,
+        )
+        return cast("SubscriptionQuerySet[Any]", self._until().annotate(in_force=in_force, stands=stands))
 
     def _until(self) -> SubscriptionQuerySet[Row]:
         return cast("SubscriptionQuerySet[Row]", self.alias(until=Coalesce(F("next_period_end"), F("period_end"))))

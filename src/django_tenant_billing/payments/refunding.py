@@ -29,7 +29,7 @@ def refund(
     gateway = get_gateway(payment.gateway)
     with Durable("refund"):
         payment = locked(payment)
-        if (problem := _problem(payment, gateway, amount_minor)) is not None:
+        if (problem := unrefundable(payment, gateway, amount_minor)) is not None:
             raise NotRefundable(payment.reference, problem)
         left = payment.money_minor - payment.refunded_minor
         payment.paid_at = payment.paid_at or clock.now()
@@ -62,7 +62,7 @@ def _sent_by_hand(payment: PaymentTransaction, *, whole: bool, actor: str, reaso
     return payment
 
 
-def _problem(payment: PaymentTransaction, gateway: Gateway, amount_minor: int | None) -> str | None:
+def unrefundable(payment: PaymentTransaction, gateway: Gateway, amount_minor: int | None = None) -> str | None:
     """Why this cannot be refunded; None where it can."""
     left = payment.money_minor - payment.refunded_minor
     part = amount_minor is not None and amount_minor != left

@@ -23,6 +23,11 @@ UNSUITABLE = {
 """What cannot be applied, whoever decides so, by the detail of the review."""
 
 
+def unsuitable(payment: PaymentTransaction) -> str:
+    """Why a payment in review cannot be applied, whoever decides so; empty where it can."""
+    return str(UNSUITABLE.get("organization_gone" if payment.organization_id is None else payment.detail, ""))
+
+
 def apply_review(
     payment: PaymentTransaction, *, actor: str, reason: str, days: int | None = None
 ) -> PaymentTransaction:
@@ -38,10 +43,10 @@ def apply_review(
     now = clock.now()
     with Durable("apply_review"):
         payment = locked(payment)
-        problem = "" if payment.status == S.REVIEW else _("it is %(status)s") % {"status": payment.get_status_display()}
-        if not problem and payment.organization_id is None:
-            problem = str(UNSUITABLE["organization_gone"])
-        problem = problem or str(UNSUITABLE.get(payment.detail, ""))
+        if payment.status == S.REVIEW:
+            problem = unsuitable(payment)
+        else:
+            problem = _("it is %(status)s") % {"status": payment.get_status_display()}
         if problem:
             raise NotInReview(payment.reference, problem)
         # After this lock no other attempt of the same purchase can be between this test and its activation.

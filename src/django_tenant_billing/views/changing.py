@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from .. import payments
+from .. import clock, payments, vat
 from ..exceptions import (
     AlreadyPaid,
     GatewayRejected,
@@ -27,12 +27,14 @@ from ..gateways.registry import usable_gateways
 from ..models import Plan
 from ..models.quotes import Purchase
 from ..money import format_money
+from ..organizations import may
 from ..payments.throttling import may_initiate
 from ..refusals import admit
-from ..subscriptions import may_schedule, preview
+from ..subscriptions import may_schedule, preview, subscription_of
 from .acts import ACTS
 from .endpoints import told
-from .pages import configured, overview_page, plans_page
+from .pages import configured, overview_page
+from .plans import plans_page
 from .shared import actor_of, base_url, come_again, non_atomic, private, result_url, see_other
 from .wallets import send_payer
 
@@ -93,7 +95,7 @@ def _pay(request: HttpRequest, organization: Model) -> HttpResponse:
         status, text = HTTPStatus.BAD_GATEWAY, _("%(gateway)s cannot take this payment now.")
     else:
         return send_payer(request, payment, gateway, sent)
-    text = f"{text % {'gateway': gateway.label}} {_('Nothing was charged. Try again in a minute.')}"
+    text = " ".join((text % {"gateway": gateway.label}, _("Nothing was charged. Try again in a minute.")))
     return _checkout_page(request, organization, plan, term, error=text, status=status)
 
 
@@ -106,12 +108,17 @@ def _checkout_page(
     except NotForSale as reason:
         return plans_page(request, organization, error=str(reason), status=HTTPStatus.BAD_REQUEST)
     currency = offer.terms.currency
+    standing = subscription_of(organization).plan_in_force(clock.now())
+    found = Plan.objects.in_bulk([plan, standing])
     context = {
+        "here": "plans",
         "organization": organization,
-        "plan": Plan.objects.get(pk=plan),
+        "plan": found[plan],
+        "current": found.get(standing),
         "term": term,
         "offer": offer,
         "price": format_money(offer.terms.price_minor, currency),
+        "vat_note": vat.note_of_total(),
         "credits": [(credit, format_money(credit.amount_minor, currency)) for credit in offer.credits],
         "balance": format_money(offer.balance_minor, currency),
         "due": format_money(offer.due_minor, currency),
@@ -123,6 +130,7 @@ def _checkout_page(
             for alias, gateway in usable_gateways().items()
             if currency in gateway.currencies
         ],
+        "may_pay": may(request, organization, "pay"),
         "may_wait": offer.purchase is Purchase.PREPAYS and may_schedule(organization, plan),
         "error": error,
     }

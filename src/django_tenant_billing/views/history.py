@@ -80,6 +80,7 @@ def history(request: HttpRequest) -> HttpResponseBase:
     past = latest_past(organization, PERIODS - 1, decisions[0].as_of)
     told = [(decision, _spans(decision, past.get(decision.feature, []), zone)) for decision in decisions]
     context = {
+        "here": "history",
         "organization": organization,
         "zone": str(zone),
         "periods": PERIODS,

@@ -1,35 +1,39 @@
-"""The HTML: what is used, what can be bought, how a payment stands. Works without JavaScript."""
+"""The HTML that tells where an organization stands: what is used, what was paid. Works without JavaScript."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
 from typing import Concatenate, ParamSpec
 
-from django.contrib.auth.decorators import login_not_required
-from django.db.models import Model, Prefetch
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.core.paginator import Paginator
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from .. import clock, quotas
+from ..conf import conf
 from ..exceptions import Busy, CatalogueMissing, GatewayNotConfigured
-from ..gateways.registry import usable_gateways
 from ..lifecycle import State
-from ..models import PaymentTransaction, Plan, PlanLimit, PlanPrice
+from ..models import PaymentTransaction, Plan, PlanLimit, Subscription
+from ..models.quotes import excess_under
 from ..money import format_money
+from ..organizations import may
 from ..refusals import admit, refuse
-from ..states import OPEN, PaymentState
-from ..subscriptions import may_try, subscription_of
-from ..tokens import token_fits
-from .receipts import receipt_url
-from .shared import begins_later, come_again, private, result_url
+from ..states import PaymentState
+from ..subscriptions import subscription_of
+from .badges import PAYMENT, SUBSCRIPTION
+from .offers import Benefit
+from .shared import come_again, result_url
 
 P = ParamSpec("P")
+PER_PAGE = 25
 logger = logging.getLogger("tenant_billing")
 
 
@@ -67,46 +71,45 @@ def overview(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @require_safe
 @configured
-def plans(request: HttpRequest) -> HttpResponseBase:
-    """What each plan gives and costs."""
-    organization = admit(request, "view", json=False)
+def cancel(request: HttpRequest) -> HttpResponseBase:
+    """What canceling would end and when, before anybody does it."""
+    organization = admit(request, "pay", json=False)
     if not isinstance(organization, Model):
         return organization
-    return plans_page(request, organization)
+    now = clock.now()
+    subscription = subscription_of(organization).rolled(now)
+    if not _runs(subscription, now):
+        return overview_page(request, organization)
+    names = dict(Plan.objects.values_list("pk", "name"))
+    limits = PlanLimit.objects.filter(plan=conf.fallback_plan).select_related("feature")
+    context = {
+        "here": "overview",
+        "organization": organization,
+        "subscription": subscription,
+        "plan_name": names[subscription.plan_id],
+        "then_name": names.get(conf.fallback_plan, conf.fallback_plan),
+        "benefits": [Benefit(feature=limit.feature, limit=limit.limit_value) for limit in limits],
+        "excess": excess_under(subscription, conf.fallback_plan),
+    }
+    return render(request, "tenant_billing/cancel.html", context)
 
 
 @never_cache
 @require_safe
 def payment_list(request: HttpRequest) -> HttpResponseBase:
-    """The latest payments of the organization."""
+    """The payments of the organization, the latest first; ``?page=2`` turns the page."""
     organization = admit(request, "view", json=False)
     if not isinstance(organization, Model):
         return organization
-    rows = PaymentTransaction.objects.filter(organization_id=organization.pk).select_related("receipt")[:50]
-    context = {"organization": organization, "payments": [(row, result_url(row)) for row in rows]}
-    return render(request, "tenant_billing/payments.html", context)
-
-
-@private
-@login_not_required
-@require_safe
-def result(request: HttpRequest, reference: str, token: str) -> HttpResponse:
-    """How one payment stands, for whoever has its token. Reads only; the sweep and the callback ask."""
-    # The token first: whoever guesses learns nothing from the time that a look for the payment takes.
-    if not token_fits(reference, token):
-        raise Http404
-    payment = get_object_or_404(PaymentTransaction, reference=reference)
-    created = payment.status == PaymentState.CREATED
-    gateway = usable_gateways().get(payment.gateway) if created else None
-    by_hand = gateway if gateway is not None and gateway.by_hand else None
+    rows = PaymentTransaction.objects.filter(organization_id=organization.pk).select_related("plan", "receipt")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     context = {
-        "payment": payment,
-        "by_hand": by_hand,
-        "confirming": payment.status in OPEN or (created and by_hand is None),
-        "begins": begins_later(payment),
-        "receipt_url": receipt_url(request, payment),
+        "here": "payments",
+        "organization": organization,
+        "page": page,
+        "payments": [(row, result_url(row), PAYMENT[PaymentState(row.status)]) for row in page],
     }
-    return render(request, "tenant_billing/result.html", context)
+    return render(request, "tenant_billing/payments.html", context)
 
 
 def overview_page(
@@ -116,37 +119,33 @@ def overview_page(
     now = clock.now()
     subscription = subscription_of(organization).rolled(now)
     state = subscription.state(now)
-    running = state in (State.ACTIVE, State.TRIALING) and subscription.period_end is not None
+    decisions = quotas.check_all(organization)
+    names = dict(Plan.objects.values_list("pk", "name"))
+    in_force = subscription.plan_in_force(now)
     context = {
+        "here": "overview",
         "organization": organization,
-        "plan": subscription.plan_in_force(now),
+        "plan": in_force,
+        "plan_name": names.get(in_force, in_force),
+        "bought_name": names[subscription.plan_id],
+        "next_name": names.get(str(subscription.next_plan_id), ""),
         "subscription": subscription,
         "state": state,
+        "badge": SUBSCRIPTION[state],
         "credit": format_money(subscription.credit_minor, subscription.credit_currency),
-        "may_cancel": running,
+        "may_pay": may(request, organization, "pay"),
+        "may_cancel": _runs(subscription, now),
         "may_renew": subscription.period_end is not None,
-        "decisions": quotas.check_all(organization),
+        "decisions": decisions,
+        "near": sorted((one for one in decisions if one.is_near), key=lambda decision: decision.remaining != 0),
         "error": error,
     }
     return render(request, "tenant_billing/overview.html", context, status=status)
 
 
-def plans_page(
-    request: HttpRequest, organization: Model, *, error: str = "", status: HTTPStatus = HTTPStatus.OK
-) -> HttpResponse:
-    """The compare table: constant in queries, whatever the number of plans and features."""
-    rows = Plan.objects.filter(is_active=True).prefetch_related(
-        Prefetch("limits", PlanLimit.objects.select_related("feature")),
-        Prefetch("prices", PlanPrice.objects.filter(amount_minor__gt=0)),
-    )
-    context = {
-        "organization": organization,
-        "offers": [(plan, sorted(plan.prices.all(), key=lambda price: not price.is_default)) for plan in rows],
-        "current": subscription_of(organization).plan_in_force(clock.now()),
-        "may_try": any(plan.trial_days for plan in rows) and may_try(organization),
-        "error": error,
-    }
-    return render(request, "tenant_billing/plans.html", context, status=status)
+def _runs(subscription: Subscription, now: datetime) -> bool:
+    """Is there something that goes on and could be canceled?"""
+    return subscription.state(now) in (State.ACTIVE, State.TRIALING) and subscription.period_end is not None
 
 
 def not_found(request: HttpRequest, message: str) -> HttpResponse:

@@ -36,6 +36,7 @@ def receipt(request: HttpRequest, reference: str) -> HttpResponseBase:
     payment, bought = found.payment, found.payment.activation
     gateway = usable_gateways().get(payment.gateway)
     context = {
+        "here": "payments",
         "organization": organization,
         "receipt": found,
         "payment": payment,

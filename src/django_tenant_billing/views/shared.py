@@ -87,6 +87,11 @@ def result_url(payment: PaymentTransaction) -> str:
     return result_path(payment.reference)
 
 
+def term_of(payment: PaymentTransaction) -> str:
+    """What it pays for, as the price of its plan is named: ``year``, ``3-month``."""
+    return payment.interval if payment.interval_count == 1 else f"{payment.interval_count}-{payment.interval}"
+
+
 def begins_later(payment: PaymentTransaction) -> datetime | None:
     """When the plan that was paid for begins, where another one holds until then."""
     bought = Activation.objects.filter(payment=payment).select_related("subscription").first()

@@ -1,0 +1,70 @@
+"""One act on several subscriptions: a page asks for the reason, each is done or says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from .. import subscriptions
+from ..catalogue import MAX_GRACE_DAYS
+from ..exceptions import NotPossible
+from ..models import Subscription
+from .base import page
+
+MOST = 100
+"""So many at once: each is a transaction of its own, and somebody waits for the page."""
+
+ACTS: dict[str, tuple[Callable[..., Subscription], Any]] = {
+    "extend_trial": (subscriptions.extend_trial, gettext_lazy("Give more days of trial")),
+    "extend": (subscriptions.extend, gettext_lazy("Give more days")),
+    "cancel": (subscriptions.cancel, gettext_lazy("Cancel at the end of what was paid")),
+}
+"""What is done, and what it is called."""
+
+
+class SeveralForm(forms.Form):
+    """How many days, and why."""
+
+    days = forms.IntegerField(label=gettext_lazy("Days"), min_value=1, max_value=MAX_GRACE_DAYS)
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=200)
+
+    def __init__(self, act: str, *args: Any) -> None:
+        super().__init__(*args)
+        if act == "cancel":
+            del self.fields["days"]
+
+
+def act_on_several(
+    site_admin: Any, request: HttpRequest, queryset: QuerySet[Subscription], act: str
+) -> HttpResponse | None:
+    """The page that asks; None, which is the list again, once it is done. What is not possible is told and left."""
+    chosen = list(queryset.select_related("organization").order_by("pk")[: MOST + 1])
+    if len(chosen) > MOST:
+        messages.error(request, _("Choose at most %(most)d subscriptions at once.") % {"most": MOST})
+        return None
+    service, title = ACTS[act]
+    form = SeveralForm(act, request.POST if "reason" in request.POST else None)
+    if not form.is_valid():
+        shown = {"chosen": chosen, "form": form, "action": request.POST["action"], "checkbox": ACTION_CHECKBOX_NAME}
+        return page(site_admin, request, "several", title=title, **shown)
+    done, actor = 0, request.user.get_username()
+    takes = [form.cleaned_data["days"]] if "days" in form.fields else []
+    for subscription in chosen:
+        try:
+            service(subscription.organization, *takes, actor=actor, reason=form.cleaned_data["reason"])
+        except NotPossible as error:
+            messages.error(request, f"{subscription.organization}: {error}")
+        else:
+            done += 1
+    if done:
+        told = ngettext("%(number)d subscription was changed.", "%(number)d subscriptions were changed.", done)
+        messages.success(request, told % {"number": done})
+    return None
