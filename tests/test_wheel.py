@@ -92,6 +92,7 @@ def test_the_wheel_has_templates_migrations_static_and_py_typed_and_no_tests(whe
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
         "py.typed",
+        "openapi.json",
         "migrations/0001_initial.py",
         "templates/tenant_billing/over_limit.html",
         "templatetags/tenant_billing.py",
