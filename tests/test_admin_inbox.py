@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import override
 
 from django_tenant_billing import clock, payments
@@ -47,11 +48,10 @@ def test_nothing_waits_until_something_does(staff: Client, organization: Organiz
     page = read(staff)
     for text in (
         "One payment waits for a person.", payment.reference, "Himal Traders", "PRO, NPR 3,900", "NPR 3,899",
-        "Another amount came than was asked for.", "Suspicious: amount.", "0 minutes",
+        "Another amount came than was asked for.", "Suspicious: amount.",
     ):  # fmt: skip
         assert text in page
-    with clock.moved(timedelta(days=3)):
-        assert "for 3 days" in read(staff)
+    assert date_format(localtime(clock.now()), "DATE_FORMAT") in page
 
 
 def test_every_act_leads_to_its_form_with_the_act_chosen_and_a_reason_to_give(

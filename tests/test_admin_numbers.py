@@ -124,7 +124,7 @@ def test_what_waits_for_a_person_leads_to_the_inbox_with_the_age_of_the_oldest(
     payments.settle(payment)
     page = read(staff)
     assert "/admin/tenant_billing/paymenttransaction/review/" in page
-    assert "One payment waits for a person : the oldest for" in told(page)
+    assert "One payment waits for a person The first of them since: " in told(page)
 
 
 def test_a_command_that_has_stopped_is_called_late_with_what_to_run(staff: Client, organization: Organization) -> None:

@@ -374,3 +374,28 @@ def test_a_moment_outside_time_is_refused_by_name(outside: str, zone: tzinfo) ->
     ):
         with pytest.raises(ValueError, match=rf"^{name} is .*: it must lie between 0002-01-01 .* and 9999-01-01 "):
             call()
+
+
+@pytest.mark.parametrize(("interval", "back"), [(DAY, -334), (MONTH, -11)])
+def test_the_calendar_begins_in_the_second_month_there_is_and_not_before(interval: Interval, back: int) -> None:
+    assert add(EARLIEST, interval, back, UTC) == utc("0001-02-01")
+    with pytest.raises(OverflowError, match="is before there is time"):
+        add(EARLIEST, interval, back - 1, UTC)
+
+
+@pytest.mark.parametrize(
+    ("interval", "last_but_one"), [(DAY, "9998-12-30"), (MONTH, "9998-11-30"), (YEAR, "9997-12-30")]
+)
+def test_the_last_day_and_month_before_the_end_of_time_are_still_told(interval: Interval, last_but_one: str) -> None:
+    last = utc("9998-12-31") if interval is DAY else utc("9998-12-30")
+    assert add(utc(last_but_one), interval, 1, UTC) == last
+
+
+def test_the_end_of_time_is_refused_as_a_moment_in_a_whole_sentence() -> None:
+    with pytest.raises(ValueError, match=r"^moment is .*: the last period ends at 9999-01-01 00:00:00\+00:00\.$"):
+        month_around(utc("2026-01-31"), FOREVER.end, UTC)
+
+
+def test_the_second_of_two_equal_hours_is_told_in_utc_too() -> None:
+    again = datetime(2026, 11, 1, 1, 30, tzinfo=NEW_YORK, fold=1)
+    assert add(again, MONTH, 0, NEW_YORK).isoformat() == "2026-11-01T06:30:00+00:00"

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Response
 
-from tests.browser.conftest import look
+from tests.browser.conftest import LANGUAGES, LOOKS, RULES, look
 from tests.test_example import PASSWORD, Demo, manage, start_demo, stop_demo
 
 WALLETS = ["Khalti", "eSewa"]
@@ -108,3 +109,34 @@ def test_whoever_pays_and_closes_the_tab_is_found(stranger: Stranger, wallet: st
     assert found.returncode == 0, found.stderr
     assert "Paid" in stranger.latest()
     look(stranger.page, f"demo-{wallet}-found")
+
+
+VISITORS = ("", "login/", "sign-up/", "api/")
+MEMBERS = (
+    "", "invoices/", "invoices/new/", "customers/", "customers/new/", "report/", "team/", "team/new/", "billing/",
+    "billing/plans/", "billing/checkout/?plan=BASIC", "billing/history/", "billing/payments/",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_everybody_can_see_the_example_site_and_axe_finds_no_violation(
+    demo: Demo, chromium: Browser, language: str
+) -> None:
+    context = chromium.new_context(locale=LANGUAGES[language], base_url=demo.url)
+    page = context.new_page()
+    for who, paths in (("visitor", VISITORS), ("member", MEMBERS)):
+        for path in paths:
+            page.goto(f"/{path}")
+            assert page.locator("html").get_attribute("lang") == language
+            look(page, f"example-{who}-{path.split('?')[0].replace('/', '-')}{language}")
+            # In both languages the colours and the widths are the same.
+            width, scheme = LOOKS[language == "en"]
+            page.set_viewport_size({"width": width, "height": 800})
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            found = Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]})
+            assert found.violations_count == 0, f"{path}: {found.generate_report()}"
+        page.goto("/login/")
+        page.locator("[name=username]").fill("samir")
+        page.locator("[name=password]").fill(PASSWORD)
+        page.keyboard.press("Enter")
+    context.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,14 +11,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.browser.conftest import look
+from tests.browser.conftest import LANGUAGES, LOOKS, RULES, look
 from tests.situations import SITUATIONS, Situation, use_wallets_and_bank
 from tests.testapp.models import Organization
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.breaks_the_log]
 
-LANGUAGES = {"en": "en-US", "ne": "ne-NP"}
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 REACHABLE = "a[href], button, select, textarea, input:not([type=hidden]), summary, [tabindex]:not([tabindex='-1'])"
 FOCUSED = """() => {
     const part = document.activeElement
@@ -32,7 +30,6 @@ FOCUSED = """() => {
         seen: middle === part || part.contains(middle) || !!middle?.closest('label'),
     }
 }"""
-LOOKS: tuple[tuple[int, Literal["dark", "light"]], ...] = ((360, "dark"), (1280, "light"))
 Open = Callable[..., Page]
 
 

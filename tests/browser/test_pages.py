@@ -54,6 +54,33 @@ def test_an_organization_hits_its_limit_pays_and_carries_on(page: Page, organiza
     look(page, "payments")
 
 
+def by_keyboard(page: Page, name: str) -> None:
+    """Tab to what is called so, and press it."""
+    reached = ""
+    while reached != name:
+        page.keyboard.press("Tab")
+        reached = page.evaluate("document.activeElement === document.body ? null : document.activeElement.innerText")
+        assert reached is not None, f"The keyboard does not come to {name!r}."
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
+def test_an_organization_hits_its_limit_pays_and_carries_on_by_keyboard_alone(
+    page: Page, organization: Organization
+) -> None:
+    set_used(organization, "customers", 5)
+    page.goto("/customers/new/")
+    for name in ("See plans", "Choose Pro", "Pay NPR 3,900 with Khalti", "Pay", "Continue"):
+        by_keyboard(page, name)
+    assert plan_of(organization) == "PRO"
+    page.goto("/customers/new/")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Sita")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert Customer.objects.get().name == "Sita"
+
+
 def to_esewa(page: Page) -> None:
     page.goto("/billing/checkout/?plan=PRO")
     page.get_by_role("button", name="Pay NPR 3,900 with eSewa").click()

@@ -11,7 +11,6 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import clock
 from ..exceptions import GatewayNotConfigured
 from ..gateways.registry import get_gateway
 from ..models import PaymentEvent, PaymentTransaction
@@ -61,7 +60,7 @@ def inbox(request: HttpRequest) -> dict[str, Any]:
     pages = Paginator(in_review(), ON_A_PAGE)
     shown = pages.get_page(request.GET.get("page"))
     waiting = [Waiting(payment, why(payment), payment.since, acts(payment)) for payment in shown]
-    return {"waiting": waiting, "page": shown, "number": pages.count, "now": clock.now()}
+    return {"waiting": waiting, "page": shown, "number": pages.count}
 
 
 def in_review() -> QuerySet[Any]:
