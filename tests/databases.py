@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,9 +39,12 @@ def mariadb(data: Path) -> Iterator[dict[str, Any]]:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         next(line for line in server.stderr if "ready for connections" in line)
+        # It writes a line for each connection that is killed; with a full pipe it would stop in the middle of one.
+        drain = threading.Thread(target=server.stderr.read)
+        drain.start()
         try:
             yield {"OPTIONS": {"unix_socket": socket}}
         finally:
             server.terminate()
-            server.communicate()
+            drain.join()
     shutil.rmtree(data, ignore_errors=True)
