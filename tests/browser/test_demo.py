@@ -138,5 +138,6 @@ def test_everybody_can_see_the_example_site_and_axe_finds_no_violation(
         page.goto("/login/")
         page.locator("[name=username]").fill("samir")
         page.locator("[name=password]").fill(PASSWORD)
-        page.keyboard.press("Enter")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
     context.close()
