@@ -7,18 +7,19 @@ from datetime import timedelta
 from typing import Any
 
 from django_tenant_billing import clock, payments, quotas, subscriptions
-from django_tenant_billing.models import PaymentTransaction, Plan, Receipt, Subscription, UsageCounter
+from django_tenant_billing.models import (
+    Feature,
+    PaymentTransaction,
+    Plan,
+    PlanPrice,
+    Receipt,
+    Subscription,
+    UsageCounter,
+)
 from django_tenant_billing.states import SETTLED
 from django_tenant_billing.testing import set_used, subscribe
 from django_tenant_billing.views.shared import result_url
 from tests.manual import BANK, begin, came
-from tests.portal import (
-    cancel,
-    checkout_after_a_trial,
-    not_configured,
-    over_a_limit_that_starts_again,
-    plans_by_the_year,
-)
 from tests.sales import pay
 from tests.testapp.models import Organization
 
@@ -108,6 +109,7 @@ def checkout_of_an_upgrade(organization: Organization) -> str:
 
 
 def checkout_of_a_year(organization: Organization) -> str:
+    PlanPrice.objects.create(plan_id="PRO", amount_minor=3_900_000, interval="year")
     return "/billing/checkout/?plan=PRO&term=year"
 
 
@@ -263,6 +265,36 @@ def history_of_the_first_day(organization: Organization) -> str:
 
 def not_found(organization: Organization) -> str:
     return "/billing/khalti/callback/?pidx=nobody"
+
+
+def plans_by_the_year(_organization: Organization) -> str:
+    Plan.objects.filter(pk="PRO").update(trial_days=14)
+    PlanPrice.objects.create(plan_id="PRO", amount_minor=3_900_000, interval="year")
+    PlanPrice.objects.create(plan_id="BASIC", amount_minor=1_000_000, interval="year")
+    return "/billing/plans/?term=year"
+
+
+def checkout_after_a_trial(organization: Organization) -> str:
+    on_trial(organization)
+    return "/billing/checkout/?plan=PRO"
+
+
+def cancel(organization: Organization) -> str:
+    pay(organization, "PRO", clock.now())
+    set_used(organization, "customers", 60)
+    return "/billing/cancel/"
+
+
+def over_a_limit_that_starts_again(organization: Organization) -> str:
+    set_used(organization, "api_calls", 100)
+    return "/api/"
+
+
+def not_configured(_organization: Organization) -> str:
+    Subscription.objects.all().delete()
+    Feature.objects.all().delete()
+    Plan.objects.all().delete()
+    return "/billing/"
 
 
 SITUATIONS: tuple[Situation, ...] = (

@@ -13,27 +13,28 @@ from django.test import override_settings
 from django_tenant_billing.contrib.simulator.server import Server
 from tests.hosts import HOSTS, TEMPLATES, exploding
 from tests.members import member
-from tests.portal import SCENES
+from tests.situations import SITUATIONS, Situation, use_wallets_and_bank
 from tests.testapp.models import Organization
 
 pytestmark = pytest.mark.breaks_the_log
 
 STATUS = {
-    "checkout-refused": 400, "over-limit": 403, "over-limit-monthly": 403, "over-limit-not-included": 403,
-    "not-found": 404, "not-configured": 503,
+    "no_such_plan": 400, "over_the_limit": 403, "over_a_limit_that_starts_again": 403, "not_in_the_plan": 403,
+    "not_found": 404, "not_configured": 503,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.__name__)
 def test_every_page_stands_in_every_frame(
-    organization: Organization, user: User, simulator: Server, name: str, host: str
+    organization: Organization, user: User, simulator: Server, settings: Any, situation: Situation, host: str
 ) -> None:
+    use_wallets_and_bank(settings)
     with override_settings(**HOSTS[host]()):
         browser = member(organization, user, Accept="text/html")
-        answer: Any = browser.get(SCENES[name](organization))
+        answer: Any = browser.get(situation(organization))
     page = answer.content.decode()
-    assert answer.status_code == STATUS.get(name, 200)
+    assert answer.status_code == STATUS.get(situation.__name__, 200)
     assert "tenant_billing/billing.css" in page
     assert page.count("<h1") == 1
     for forbidden in ("<script", "style=", "<style", "onclick", "javascript:"):

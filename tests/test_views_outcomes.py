@@ -16,8 +16,8 @@ from django_tenant_billing.views.badges import PAYMENT
 from django_tenant_billing.views.outcomes import told
 from django_tenant_billing.views.shared import result_url
 from tests.manual import begin, came, use_bank
-from tests.portal import STANDINGS, attempt
 from tests.sales import pay
+from tests.standings import STANDINGS, attempt
 from tests.testapp.models import Organization
 
 pytestmark = [pytest.mark.django_db, pytest.mark.breaks_the_log]

@@ -17,9 +17,9 @@ from django_tenant_billing.models import Feature, PaymentTransaction, Plan, Plan
 from django_tenant_billing.testing import set_used, subscribe
 from django_tenant_billing.views.shared import result_url
 from tests.members import member
-from tests.portal import attempt
 from tests.quota_tools import at
 from tests.sales import START, on, pay
+from tests.standings import attempt
 from tests.test_payments import fault, start
 from tests.testapp.models import Organization
 
