@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta, tzinfo
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db.models import Case, Count, Min, Q, Sum, Value, When
+from django.db.models import Case, Count, Min, OuterRef, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from .lifecycle import State
-from .models import Activation, Heartbeat, PaymentTransaction, Plan, Subscription
+from .models import Activation, Heartbeat, PaymentEvent, PaymentTransaction, Plan, Subscription
 from .models.heartbeats import SILENT_AFTER
 from .models.standing import SubscriptionQuerySet
 from .periods import Interval
@@ -93,12 +93,16 @@ def trials_ending(now: datetime) -> SubscriptionQuerySet[Subscription]:
     return soon.order_by("trial_ends_at", "pk")
 
 
+def waiting() -> QuerySet[Any]:
+    """Payments in review, the oldest first, with ``since``: when the first of their reviews began."""
+    began = PaymentEvent.objects.filter(payment=OuterRef("pk"), to_status=PaymentState.REVIEW).order_by("pk")
+    rows = PaymentTransaction.objects.filter(status=PaymentState.REVIEW)
+    return rows.annotate(since=Subquery(began.values("at")[:1])).order_by("since", "pk")
+
+
 def in_review() -> Review:
-    """What waits for a person to decide."""
-    waiting = PaymentTransaction.objects.filter(status=PaymentState.REVIEW)
-    came = Min("events__at", filter=Q(events__to_status=PaymentState.REVIEW))
-    found = waiting.aggregate(number=Count("pk", distinct=True), oldest=came)
-    return Review(found["number"], found["oldest"])
+    """How much waits for a person to decide, and since when."""
+    return Review(**waiting().aggregate(number=Count("pk"), oldest=Min("since")))
 
 
 def attempts(now: datetime, zone: tzinfo) -> dict[PaymentState, int]:

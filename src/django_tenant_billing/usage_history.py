@@ -20,7 +20,7 @@ PAGE = 1000
 def latest_past(organization: Model, number: int, now: datetime) -> dict[str, list[UsageCounter]]:
     """The last ``number`` periods of each feature that ended until ``now``, newest first, by slug. One query."""
     place = Window(RowNumber(), partition_by=F("feature_id"), order_by=F("period_start").desc())
-    rows = UsageCounter.objects.filter(organization_id=organization.pk, period_end__lte=now).annotate(place=place)
+    rows = UsageCounter.objects.history_of(organization).filter(period_end__lte=now).annotate(place=place)
     found: dict[str, list[UsageCounter]] = {}
     for row in rows.filter(place__lte=number).order_by("feature_id", "-period_start"):
         found.setdefault(row.feature_id, []).append(row)

@@ -135,9 +135,10 @@ def test_everybody_can_see_the_example_site_and_axe_finds_no_violation(
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             found = Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]})
             assert found.violations_count == 0, f"{path}: {found.generate_report()}"
-        page.goto("/login/")
-        page.locator("[name=username]").fill("samir")
-        page.locator("[name=password]").fill(PASSWORD)
-        with page.expect_navigation():
-            page.keyboard.press("Enter")
+        if who == "visitor":
+            page.goto("/login/")
+            page.locator("[name=username]").fill("samir")
+            page.locator("[name=password]").fill(PASSWORD)
+            with page.expect_navigation():
+                page.keyboard.press("Enter")
     context.close()

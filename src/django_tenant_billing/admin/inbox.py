@@ -6,17 +6,16 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.core.paginator import Paginator
-from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from .. import metrics
 from ..exceptions import GatewayNotConfigured
 from ..gateways.registry import get_gateway
-from ..models import PaymentEvent, PaymentTransaction
+from ..models import PaymentTransaction
 from ..payments.refunding import unrefundable
 from ..payments.reviewing import unsuitable
-from ..states import PaymentState
 
 ON_A_PAGE = 50
 
@@ -57,17 +56,10 @@ class Waiting(NamedTuple):
 
 def inbox(request: HttpRequest) -> dict[str, Any]:
     """What the page shows. The same number of queries however many wait."""
-    pages = Paginator(in_review(), ON_A_PAGE)
+    pages = Paginator(metrics.waiting(), ON_A_PAGE)
     shown = pages.get_page(request.GET.get("page"))
-    waiting = [Waiting(payment, why(payment), payment.since, acts(payment)) for payment in shown]
-    return {"waiting": waiting, "page": shown, "number": pages.count}
-
-
-def in_review() -> QuerySet[Any]:
-    """Payments in review, with ``since``: when the first of their reviews began."""
-    began = PaymentEvent.objects.filter(payment=OuterRef("pk"), to_status=PaymentState.REVIEW).order_by("pk")
-    waiting = PaymentTransaction.objects.filter(status=PaymentState.REVIEW)
-    return waiting.annotate(since=Subquery(began.values("at")[:1])).order_by("since", "pk")
+    rows = [Waiting(payment, why(payment), payment.since, acts(payment)) for payment in shown]
+    return {"waiting": rows, "page": shown, "number": pages.count}
 
 
 def why(payment: PaymentTransaction) -> str:

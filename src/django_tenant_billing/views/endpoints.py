@@ -115,7 +115,9 @@ def _wrong_method(request: HttpRequest, method: str) -> HttpResponseBase | None:
     allowed = ["GET", "HEAD"] if method == "GET" else [method]
     if request.method in allowed:
         return None
-    refusal = refused(request, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"Use {method}.")
+    refusal = refused(
+        request, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", _("Use %(method)s.") % {"method": method}
+    )
     refusal.headers["Allow"] = ", ".join(allowed)
     return refusal
 

@@ -27,7 +27,7 @@ def result(request: HttpRequest, reference: str, token: str) -> HttpResponse:
     # The token first: whoever guesses learns nothing from the time that a look for the payment takes.
     if not token_fits(reference, token):
         raise Http404
-    payment = get_object_or_404(PaymentTransaction.objects.select_related("plan"), reference=reference)
+    payment = get_object_or_404(PaymentTransaction.objects.select_related("plan", "receipt"), reference=reference)
     said = told(payment)
     watching = said.confirming and "still" not in request.GET
     context = {
