@@ -18,16 +18,10 @@ from ..catalogue import MAX_GRACE_DAYS
 from ..exceptions import NotPossible
 from ..models import Subscription
 from .base import page
+from .subscription_acts import CALLED, TAKE_DAYS
 
 MOST = 100
 """So many at once: each is a transaction of its own, and somebody waits for the page."""
-
-ACTS: dict[str, tuple[Callable[..., Subscription], Any]] = {
-    "extend_trial": (subscriptions.extend_trial, gettext_lazy("Give more days of trial")),
-    "extend": (subscriptions.extend, gettext_lazy("Give more days")),
-    "cancel": (subscriptions.cancel, gettext_lazy("Cancel at the end of what was paid")),
-}
-"""What is done, and what it is called."""
 
 
 class SeveralForm(forms.Form):
@@ -38,7 +32,7 @@ class SeveralForm(forms.Form):
 
     def __init__(self, act: str, *args: Any) -> None:
         super().__init__(*args)
-        if act == "cancel":
+        if act not in TAKE_DAYS:
             del self.fields["days"]
 
 
@@ -50,11 +44,11 @@ def act_on_several(
     if len(chosen) > MOST:
         messages.error(request, _("Choose at most %(most)d subscriptions at once.") % {"most": MOST})
         return None
-    service, title = ACTS[act]
     form = SeveralForm(act, request.POST if "reason" in request.POST else None)
     if not form.is_valid():
         shown = {"chosen": chosen, "form": form, "action": request.POST["action"], "checkbox": ACTION_CHECKBOX_NAME}
-        return page(site_admin, request, "several", title=title, **shown)
+        return page(site_admin, request, "several", title=CALLED[act], **shown)
+    service: Callable[..., Subscription] = getattr(subscriptions, act)
     done, actor = 0, request.user.get_username()
     takes = [form.cleaned_data["days"]] if "days" in form.fields else []
     for subscription in chosen:

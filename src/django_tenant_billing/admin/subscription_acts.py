@@ -26,6 +26,9 @@ ACTS = (
     ("cancel", _("Cancel at the end of what was paid")),
     ("resume", _("Undo the cancellation")),
 )
+CALLED = dict(ACTS)
+"""What each act is called; its name is that of the function in subscriptions/."""
+
 TAKE_A_PLAN, TAKE_DAYS = (SET, SCHEDULE, TRY), (EXTEND, EXTEND_TRIAL)
 
 

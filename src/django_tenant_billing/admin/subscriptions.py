@@ -19,11 +19,11 @@ from ..money import format_money
 from ..organizations import organization_model
 from ..quotas import check_all
 from .base import TOOLS, GoesWithOrganization, HasTools, WatchesBilling
-from .bulk import ACTS, act_on_several
+from .bulk import act_on_several
 from .filters import StateFilter
 from .inlines import PaymentInline, SubscriptionEventInline
 from .numbers import may_see_numbers, numbers_page
-from .subscription_acts import ActForm, perform
+from .subscription_acts import CALLED, ActForm, perform
 
 HOW_IT_STANDS = (
     "organization", "in_force", "state", "anchor", "period_start", "next_plan", "next_period_end", "trial_ends_at",
@@ -87,15 +87,15 @@ class SubscriptionAdmin(HasTools, WatchesBilling, GoesWithOrganization, admin.Mo
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: Any) -> None:
         perform(obj, form, request.user.get_username())
 
-    @admin.action(description=ACTS["extend_trial"][1], permissions=["change"])
+    @admin.action(description=CALLED["extend_trial"], permissions=["change"])
     def extend_trials(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> HttpResponse | None:
         return act_on_several(self, request, queryset, "extend_trial")
 
-    @admin.action(description=ACTS["extend"][1], permissions=["change"])
+    @admin.action(description=CALLED["extend"], permissions=["change"])
     def give_days(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> HttpResponse | None:
         return act_on_several(self, request, queryset, "extend")
 
-    @admin.action(description=ACTS["cancel"][1], permissions=["change"])
+    @admin.action(description=CALLED["cancel"], permissions=["change"])
     def cancel_them(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> HttpResponse | None:
         return act_on_several(self, request, queryset, "cancel")
 
