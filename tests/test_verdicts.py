@@ -17,7 +17,6 @@ from django_tenant_billing.states import (
     LATE_CHECKS,
     NOT_FOUND_AFTER,
     NOT_FOUND_APART,
-    PRICE_HOLDS_FOR,
     REFUND_CHECK,
     REFUND_GIVEN_UP_AFTER,
     SETTLED,
@@ -31,7 +30,7 @@ from tests.testapp.models import Organization
 pytestmark = pytest.mark.breaks_the_log  # payments are made without their log
 
 NOW = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
-MOMENT = timedelta(microseconds=1)
+MOMENT, HOUR = timedelta(microseconds=1), timedelta(hours=1)
 S = PaymentState
 Kind = PaymentEvent.Kind
 
@@ -251,8 +250,8 @@ def test_the_payment_of_an_organization_without_a_subscription_makes_it_one(orga
 @pytest.mark.parametrize(
     ("status", "age", "problem"),
     [
-        (S.PENDING, PRICE_HOLDS_FOR, ""),
-        (S.PENDING, PRICE_HOLDS_FOR + MOMENT, "price_gone"),
+        (S.PENDING, HOUR, ""),
+        (S.PENDING, HOUR + MOMENT, "price_gone"),
         (S.CANCELED, timedelta(0), "price_gone"),
     ],
 )

@@ -6,12 +6,13 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_save
+from django.utils.translation import gettext_lazy as _
 
 
 class TenantBillingConfig(AppConfig):
     name = "django_tenant_billing"
     label = "tenant_billing"
-    verbose_name = "Tenant billing"
+    verbose_name = _("Tenant billing")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -74,6 +74,7 @@ def look(page: Page, name: str) -> None:
             page.set_viewport_size({"width": width, "height": 800})
             page.emulate_media(color_scheme=scheme)
             path = SCREENSHOTS / f"{name}-{width}-{scheme}.png"
-            picture = page.screenshot(path=path, full_page=True)
+            # As it is once nothing moves: links of the admin take a while to change their colour.
+            picture = page.screenshot(path=path, full_page=True, animations="disabled")
             # A full page is as wide as its widest part: the width stands in the PNG's header.
             assert int.from_bytes(picture[16:20], "big") == width, f"{name} is wider than {width} pixels"

@@ -65,8 +65,24 @@ class PlanLimitInline(admin.TabularInline):
         return super().get_queryset(request).select_related("feature")
 
 
+class RowForm(forms.ModelForm):
+    """A row that is edited in its list: each field tells by itself whose it is and what, for who does not see both."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.visible_fields():
+            field.field.widget.attrs["aria-label"] = f"{self.instance}: {field.label}"
+
+
+class EditedInList:
+    """A list whose ``list_editable`` fields have names."""
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, form=RowForm, **kwargs)  # type: ignore[misc]
+
+
 @admin.register(Plan)
-class PlanAdmin(admin.ModelAdmin):
+class PlanAdmin(EditedInList, admin.ModelAdmin):
     list_display = ("code", "name", "position", "is_active", "grace_days", "trial_days")
     list_editable = ("position", "is_active")
     inlines = (PlanPriceInline, PlanLimitInline)
@@ -82,7 +98,7 @@ class FeatureAdmin(admin.ModelAdmin):
 
 
 @admin.register(PlanLimit)
-class PlanLimitAdmin(admin.ModelAdmin):
+class PlanLimitAdmin(EditedInList, admin.ModelAdmin):
     list_display = ("__str__", "plan", "feature", "limit_value", "trial_limit_value", "grace_days")
     list_editable = ("limit_value",)
     list_filter = ("plan", "feature")

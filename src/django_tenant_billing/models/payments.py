@@ -19,7 +19,7 @@ from ..money import format_money, to_major
 from ..periods import Interval
 from ..states import SETTLED, PaymentState
 from .activations import Activation
-from .plans import Plan
+from .plans import INTERVALS, Plan
 from .purchases import buy
 from .quotes import Terms
 from .subscriptions import Subscription
@@ -61,7 +61,7 @@ class PaymentTransaction(models.Model):
     received_minor = models.BigIntegerField(_("received in paisa"), null=True, blank=True)
     refunded_minor = models.BigIntegerField(_("refunded in paisa"), default=0)
     currency = models.CharField(_("currency"), max_length=3)
-    interval = models.CharField(_("interval"), max_length=8, choices=[(i.value, i.value) for i in Interval])
+    interval = models.CharField(_("interval"), max_length=8, choices=INTERVALS)
     interval_count = models.PositiveSmallIntegerField(_("intervals"))
     status = models.CharField(_("status"), max_length=20, choices=PaymentState.choices, default=PaymentState.CREATED)
     detail = models.CharField(_("detail"), max_length=50, blank=True)

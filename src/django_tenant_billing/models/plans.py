@@ -18,6 +18,7 @@ PERIODS = {
     Interval.MONTH: ngettext_lazy("month", "%(number)d months", "number"),
     Interval.YEAR: ngettext_lazy("year", "%(number)d years", "number"),
 }
+INTERVALS = [(Interval.DAY.value, _("day")), (Interval.MONTH.value, _("month")), (Interval.YEAR.value, _("year"))]
 
 
 class Plan(models.Model):
@@ -60,9 +61,7 @@ class PlanPrice(models.Model):
     plan = models.ForeignKey(Plan, models.CASCADE, related_name="prices", verbose_name=_("plan"))
     amount_minor = models.BigIntegerField(_("price in paisa"), validators=[MinValueValidator(0)])
     currency = models.CharField(_("currency"), max_length=3, default="NPR")
-    interval = models.CharField(
-        _("interval"), max_length=8, choices=[(i.value, i.value) for i in Interval], default=Interval.MONTH.value
-    )
+    interval = models.CharField(_("interval"), max_length=8, choices=INTERVALS, default=Interval.MONTH.value)
     interval_count = models.PositiveSmallIntegerField(
         _("intervals"), default=1, validators=[MinValueValidator(1), MaxValueValidator(MAX_INTERVALS)]
     )
