@@ -11,7 +11,6 @@ migrations, time."""
 
 ELSEWHERE = {
     "l5": "no field is encrypted yet",
-    "a4": "nothing is exported as CSV yet",
     "d1": "no release, so no migration of filled tables but the first",
     "d2": "likewise: there is no version before this one",
     **dict.fromkeys(

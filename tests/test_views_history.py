@@ -182,7 +182,7 @@ def test_what_the_site_counts_is_in_the_file_though_no_page_was_looked_at(
     assert ["customers", "customers", "", "", "1"] in rows_of(browser.get(PATHS[1]))
 
 
-def test_a_label_that_is_a_formula_is_text_in_the_file(used: None, browser: Client, organization: Organization) -> None:
+def test_a4_a_label_that_is_a_formula_is_text_in_the_file(used: None, browser: Client, organization: Organization) -> None:
     Feature.objects.filter(slug="invoices").update(plural='=HYPERLINK("//evil.example")')
     assert {row[1] for row in rows_of(browser.get(PATHS[1]))[1:]} == {'\'=HYPERLINK("//evil.example")'}
 
