@@ -194,6 +194,23 @@ def test_a_refund_made_in_the_dashboard_is_found_within_a_week(
     assert paid.refunded_minor == (390_000 if status == "refunded" else 0)  # nobody tells how much a part was
 
 
+def test_what_went_back_in_part_is_told_once_however_often_it_is_looked_at(
+    paid: PaymentTransaction, simulator: Server
+) -> None:
+    told: list[str] = []
+
+    def hear(payment: PaymentTransaction, **_more: Any) -> None:
+        told.append(payment.status)
+
+    simulator.khalti.refund("simulated_secret_key", str(paid.gateway_transaction_id), {"amount": 1_000})
+    signals.payment_refunded.connect(hear)
+    looked = [payments.verify(paid).status for _again in range(3)]
+    signals.payment_refunded.disconnect(hear)
+    assert looked == ["partially_refunded"] * 3
+    assert kinds(paid).count("proof:Partially Refunded") == 3
+    assert told == ["partially_refunded"]
+
+
 def test_what_is_paid_is_looked_at_weekly_and_after_five_weeks_no_more(
     paid: PaymentTransaction, simulator: Server
 ) -> None:
