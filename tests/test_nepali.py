@@ -54,7 +54,7 @@ def english(page: str) -> set[str]:
     words = Words()
     words.feed(page)
     text = re.sub(r"\bTB-[A-Z0-9]{17}\b", "", " ".join(words.said))
-    return set(re.findall("[A-Za-z]{2,}", text)) - NAMES
+    return set(re.findall(r"[A-Za-z]{2,}|[ap]\.m\.", text)) - NAMES
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.__name__)

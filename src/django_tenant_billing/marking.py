@@ -10,3 +10,7 @@ def gettext_noop(message: str) -> str:
     The name is what makemessages looks for.
     """
     return message
+
+
+HALVES_OF_THE_DAY = (gettext_noop("a.m."), gettext_noop("p.m."))
+"""As Django writes times. Its own Nepali has them in English; what an app says goes before what Django says."""
