@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from django_tenant_billing import states
 from django_tenant_billing.states import (
     CHECK_AFTER,
     HORIZON,
@@ -65,6 +67,45 @@ def test_the_groups_do_not_overlap_and_a_proved_success_always_wins() -> None:
 def test_settled_money_never_becomes_a_failed_attempt() -> None:
     for state in SETTLED:
         assert not TRANSITIONS[state] & (OPEN | SOFT_FAILED | {S.CREATED, S.DISMISSED})
+
+
+def test_people_read_of_each_state_what_was_translated() -> None:
+    words = {"review": "in review", "refund_pending": "refund pending", "partially_refunded": "partially refunded"}
+    assert [(value, str(label)) for value, label in PaymentState.choices] == [
+        (state.value, words.get(state.value, state.value)) for state in PaymentState
+    ]
+
+
+def minutes(*numbers: int) -> tuple[timedelta, ...]:
+    return tuple(timedelta(minutes=number) for number in numbers)
+
+
+def days(*numbers: int) -> tuple[timedelta, ...]:
+    return tuple(timedelta(days=number) for number in numbers)
+
+
+FIGURES: dict[str, Any] = {
+    "OPEN": {S.INITIATED, S.PENDING},
+    "SOFT_FAILED": {S.FAILED, S.CANCELED, S.EXPIRED},
+    "SETTLED": {S.PAID, S.REFUND_PENDING, S.PARTIALLY_REFUNDED, S.REFUNDED},
+    "CHECK_AFTER": minutes(1, 3, 6, 10, 20, 35, 60, 120, 360, 720, 1440, 2160, 2880, 4320, 5760, 7200, 10080),
+    "PRICE_HOLDS_FOR": timedelta(hours=1),
+    "HORIZON": timedelta(days=7),
+    "STALE_AFTER": timedelta(days=30),
+    "NOT_FOUND_AFTER": timedelta(minutes=30),
+    "NOT_FOUND_APART": timedelta(minutes=10),
+    "LATE_CHECKS": days(1, 30),
+    "REFUND_GIVEN_UP_AFTER": timedelta(days=1),
+    "REFUND_CHECK": timedelta(hours=1),
+    "DASHBOARD_CHECKS": days(7, 14, 21, 28, 35),
+    "UNSENT_AFTER": timedelta(minutes=15),
+    "NOT_RECEIVED_AFTER": timedelta(days=30),
+    "UNANSWERED_RETRIES": 3,
+}
+
+
+def test_the_groups_and_the_times_are_these() -> None:
+    assert {name: getattr(states, name) for name in FIGURES} == FIGURES
 
 
 def test_questions_come_ever_later_until_the_horizon() -> None:

@@ -191,6 +191,11 @@ def test_money_says_what_has_an_amount_and_what_is_paisa_of_a_currency(catalogue
     assert rendered(None, '{{ nothing|money }}{{ none|money:"NPR" }}', none=None) == ""
 
 
+def test_counts_are_grouped_as_rupees_are_and_what_is_no_count_shows_nothing() -> None:
+    assert rendered(None, "{{ used|grouped }}", used=1_234_567) == "12,34,567"
+    assert rendered(None, "{{ nothing|grouped }}{{ limit|grouped }}", limit=None) == ""
+
+
 # --- where there is nothing to show ----------------------------------------------------------------------------------
 
 ALL = '[{% quota "invoices" %}{% quota "invoices" as q %}{% if q %}q{% endif %}{% usage_bar "invoices" %}]' + IF
@@ -266,12 +271,13 @@ def test_a_decision_reads_nothing_of_what_is_shown(request_: HttpRequest, organi
         for snippet, shown in zip(
             SNIPPETS,
             [
-                ("<p>Invoices this month: 900 of 1000</p>", "<p>Invoices this month: </p>"),
+                ("<p>Invoices this month: 900 of 1,000</p>", "<p>Invoices this month: </p>"),
                 ('<a href="/invoices/new/">New invoice</a>', "<p></p>"),
                 ('<a href="/reports/">Reports</a>', "<p>Reports are part of the Basic plan.</p>"),
-                ("<strong>900 of 1000</strong>", '<link rel="stylesheet" href="/static/tenant_billing/billing.css">'),
+                ("<strong>900 of 1,000</strong>", '<link rel="stylesheet" href="/static/tenant_billing/billing.css">'),
                 ("NPR 3,900, of it VAT: NPR 448.67", "NPR 3,900, of it VAT: NPR 448.67"),
-                ('Invoices: 900 of 1000. <a href="/billing/plans/">', ""),
+                ("900", ""),
+                ('Invoices: 900 of 1,000. <a href="/billing/plans/">', ""),
             ],
             strict=True,
         )

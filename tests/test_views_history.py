@@ -182,7 +182,9 @@ def test_what_the_site_counts_is_in_the_file_though_no_page_was_looked_at(
     assert ["customers", "customers", "", "", "1"] in rows_of(browser.get(PATHS[1]))
 
 
-def test_a4_a_label_that_is_a_formula_is_text_in_the_file(used: None, browser: Client, organization: Organization) -> None:
+def test_a4_a_label_that_is_a_formula_is_text_in_the_file(
+    used: None, browser: Client, organization: Organization
+) -> None:
     Feature.objects.filter(slug="invoices").update(plural='=HYPERLINK("//evil.example")')
     assert {row[1] for row in rows_of(browser.get(PATHS[1]))[1:]} == {'\'=HYPERLINK("//evil.example")'}
 
@@ -280,8 +282,8 @@ def test_numbers_with_separators_are_for_people_and_never_in_an_attribute(
     quotas.consume(organization, "customers", 1234)
     with at(on(12, 2)):
         page = text(browser.get(PATHS[0]))
-    assert "<strong>1,234 of 1,000,000</strong>" in page
-    assert ("Feb. 11, 2026", "110,000") in told(section(page, "Invoices"))
+    assert "<strong>1,234 of 10,00,000</strong>" in page
+    assert ("Feb. 11, 2026", "1,10,000") in told(section(page, "Invoices"))
     assert 'viewBox="0 0 624 160"' in page
     assert re.findall(r'(?:width|height|x|y|max|value)="[^"]*,', page) == []
 
@@ -305,7 +307,7 @@ def test_a_period_that_a_purchase_cut_short_ends_on_the_day_of_the_purchase(
     with at(on(11, 2)):
         quotas.consume(organization, "invoices", 8)
         assert told(section(text(browser.get(PATHS[0])), "Invoices")) == [
-            ("Feb. 10, 2026 to March 10, 2026, so far", "8 of 3000"),
+            ("Feb. 10, 2026 to March 10, 2026, so far", "8 of 3,000"),
             ("Jan. 31, 2026 to Feb. 10, 2026", "3"),
         ]
 

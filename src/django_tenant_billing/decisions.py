@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from django.utils.formats import localize
 from django.utils.translation import gettext as _
+
+from .money import format_count
 
 NEAR_PERCENT = 80
 """From how many percent of a limit on it is near."""
@@ -93,8 +94,9 @@ class Decision:
             return _("not included")
         if self.kind == "on_off":
             return _("included")
-        numbers = {"used": localize(self.used), "limit": localize(self.limit)}
-        return (_("%(used)s, no limit") if self.limit is None else _("%(used)s of %(limit)s")) % numbers
+        if self.limit is None:
+            return _("%(used)s, no limit") % {"used": format_count(self.used)}
+        return _("%(used)s of %(limit)s") % {"used": format_count(self.used), "limit": format_count(self.limit)}
 
     @property
     def unit(self) -> str:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
 from ..decisions import Decision
-from ..money import format_money
+from ..money import format_count, format_money
 from ..shown import shown_on
 
 register = template.Library()
@@ -79,6 +79,12 @@ def money(value: Any, currency: str | None = None) -> str:
     if currency is None:
         return format_money(value.amount_minor, value.currency)
     return format_money(value, currency)
+
+
+@register.filter
+def grouped(number: int | str | None) -> str:
+    """``{{ q.used|grouped }}``: a number of things as all our pages write it, ``1,00,000``."""
+    return format_count(number) if isinstance(number, int) else ""
 
 
 def _request(context: template.Context) -> Any:

@@ -11,7 +11,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
-from django.utils.formats import date_format, localize
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -21,6 +21,7 @@ from ..catalogue import FeatureKind
 from ..charts import Bar, BarChart, bar_chart
 from ..decisions import Decision
 from ..models import UsageCounter
+from ..money import format_count
 from ..periods import FOREVER
 from ..refusals import admit
 from ..spreadsheets import BOM, lines
@@ -136,11 +137,11 @@ def _summary(spans: list[Span]) -> str:
     if not high.used:
         return ""
     if high.used == low.used:
-        return _("%(used)s in each period.") % {"used": localize(high.used)}
+        return _("%(used)s in each period.") % {"used": format_count(high.used)}
     return _("Highest: %(high)s (%(high_period)s). Lowest: %(low)s (%(low_period)s).") % {
-        "high": localize(high.used),
+        "high": format_count(high.used),
         "high_period": high.label,
-        "low": localize(low.used),
+        "low": format_count(low.used),
         "low_period": low.label,
     }
 
